@@ -1,0 +1,10 @@
+"""Names the plugins; what they do stands in fixtures/."""
+
+pytest_plugins = [
+    "fixtures.options",
+    "fixtures.facts",
+    "fixtures.labs",
+    "fixtures.claim",
+    "fixtures.recorder",
+    "fixtures.progress",
+]

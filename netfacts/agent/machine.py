@@ -1,0 +1,108 @@
+"""Makes a process tree into a machine: its own namespaces, and mounts that let nothing reach the disk below."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from netfacts.agent import syscalls as sys_
+from netfacts.agent import sysctl
+
+STATE = "/run/netfacts"
+"""Where a machine keeps what is its own; on its tmpfs."""
+
+_NAMESPACES = (
+    sys_.CLONE_NEWNS | sys_.CLONE_NEWUTS | sys_.CLONE_NEWIPC | sys_.CLONE_NEWPID | sys_.CLONE_NEWNET
+)
+
+
+def leave_namespaces() -> None:
+    """Unshare everything a machine has of its own. The next child is PID 1 of the machine."""
+    sys_.unshare(_NAMESPACES)
+
+
+def furnish(config: dict[str, Any]) -> None:
+    """Mount and set up the machine. Runs as PID 1.
+
+    `config`: `hostname`, `resolv_conf` (text), `hosts` (text), `sysctls` (name → value; names that this kernel lacks
+    are left out).
+
+    Raises: OSError that names the mount.
+    """
+    _mounts()
+    _set_hostname(config["hostname"])
+    _write_etc("/etc", config)
+    sysctl.write(config["sysctls"])
+
+
+def _set_hostname(name: str) -> None:
+    """Set the host name of this UTS namespace."""
+    Path("/proc/sys/kernel/hostname").write_text(name)
+
+
+def _mounts() -> None:
+    sys_.mount("none", "/", flags=sys_.MS_REC | sys_.MS_PRIVATE)
+    # From here on nothing that runs in the machine can write to the disk of the machine that carries it.
+    sys_.set_read_only("/", True)
+    sys_.mount("tmpfs", "/run", "tmpfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV, options="mode=755")
+    cgroups = f"{STATE}/cgroups"
+    os.makedirs(cgroups)
+    sys_.mount("/sys/fs/cgroup", cgroups, flags=sys_.MS_BIND | sys_.MS_REC)
+    sys_.set_read_only(cgroups, False)
+    # A new sysfs shows the links of the new network namespace, and hides the host's securityfs: an engine that finds
+    # AppArmor there would load its profile into the kernel of the machine below. It also hides the cgroups: put back.
+    sys_.mount("sysfs", "/sys", "sysfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC)
+    sys_.mount(cgroups, "/sys/fs/cgroup", flags=sys_.MS_MOVE)
+    sys_.mount("proc", "/proc", "proc", flags=sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC)
+    sys_.mount("tmpfs", "/tmp", "tmpfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV)
+    if os.path.isdir("/dev/shm"):
+        sys_.mount("tmpfs", "/dev/shm", "tmpfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV)
+    _overlay("/etc", "/etc", "etc")
+
+
+def _overlay(lower: str, target: str, name: str) -> None:
+    """Mount a writable view of `lower` on `target`; what is written stays on the machine's tmpfs."""
+    upper, work = f"{STATE}/{name}/upper", f"{STATE}/{name}/work"
+    # There already when an engine is started again: it finds its root as it left it.
+    os.makedirs(upper, exist_ok=True)
+    os.makedirs(work, exist_ok=True)
+    sys_.mount(
+        "overlay", target, "overlay", options=f"lowerdir={lower},upperdir={upper},workdir={work}"
+    )
+
+
+def _write_etc(folder: str, config: dict[str, Any]) -> None:
+    for name, text in (
+        ("resolv.conf", config["resolv_conf"]),
+        ("hosts", config["hosts"]),
+        ("hostname", config["hostname"] + "\n"),
+    ):
+        path = os.path.join(folder, name)
+        # On many systems resolv.conf is a link into /run, which is empty here.
+        if os.path.lexists(path):
+            os.unlink(path)
+        Path(path).write_text(text)
+
+
+def enter_root(lower: str, name: str, config: dict[str, Any]) -> None:
+    """Give this process `lower` as its root, writable on tmpfs, in a mount namespace of its own.
+
+    `/proc`, `/sys`, `/dev`, `/run` and `/tmp` stay the machine's. pivot_root and not chroot: a container runtime that
+    joins the mount namespace anew would land in the old root.
+
+    Raises: OSError that names the mount.
+    """
+    sys_.unshare(sys_.CLONE_NEWNS)
+    sys_.mount("none", "/", flags=sys_.MS_REC | sys_.MS_PRIVATE)
+    merged = f"{STATE}/{name}/root"
+    os.makedirs(merged, exist_ok=True)
+    _overlay(lower, merged, name)
+    for folder, recursive in (("proc", True), ("sys", True), ("dev", True), ("run", False), ("tmp", False)):
+        target = os.path.join(merged, folder)
+        os.makedirs(target, exist_ok=True)
+        sys_.mount(f"/{folder}", target, flags=sys_.MS_BIND | (sys_.MS_REC if recursive else 0))
+    etc = os.path.join(merged, "etc")
+    os.makedirs(etc, exist_ok=True)
+    _write_etc(etc, config)
+    sys_.pivot_root(merged)

@@ -1,0 +1,51 @@
+"""The agent's language: one JSON object a line.
+
+Request:  {"id": 7, "op": "probe", "net": "", "args": {…}}     net: path of a network namespace, "" for the machine's
+Reply:    {"id": 7, "ok": …}  or  {"id": 7, "error": "…", "kind": "gone" | "refused" | "failed"}
+First line from the agent: {"pid": N}, PID 1 of the machine as the harness sees it. Bytes travel as base64.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""A line longer than this is an error of whoever sent it."""
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Give a message as a line."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """Read a line.
+
+    Raises: ValueError for anything but a JSON object.
+    """
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ValueError(f"expected an object, got {type(message).__name__}")
+    return message
+
+
+class Lines:
+    """Cuts a stream of bytes into lines."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Add what was read; give the lines that are now complete.
+
+        Raises: ValueError where a line grows beyond MAX_LINE_BYTES.
+        """
+        self._rest += data
+        if b"\n" not in data:
+            if len(self._rest) > MAX_LINE_BYTES:
+                raise ValueError("a line is too long")
+            return []
+        *lines, rest = bytes(self._rest).split(b"\n")
+        self._rest = bytearray(rest)
+        return [line for line in lines if line]

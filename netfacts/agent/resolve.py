@@ -1,0 +1,101 @@
+"""Name resolution as an application in a container sees it: glibc's, with the container's own files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import encodings.idna  # noqa: F401  (getaddrinfo imports it on its first call: too late once the root is another)
+import json
+import os
+import signal
+import socket
+import time
+from typing import Any
+
+from netfacts.agent import syscalls as sys_
+
+_OUTCOMES = {
+    socket.EAI_NONAME: "name_not_found",
+    getattr(socket, "EAI_NODATA", -5): "name_not_found",
+    socket.EAI_AGAIN: "resolver_failed",
+    socket.EAI_FAIL: "resolver_failed",
+}
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def _preload() -> None:
+    # Before glibc 2.34 the resolver's parts are libraries of their own, which a container's root may not hold.
+    for name in ("libnss_files.so.2", "libnss_dns.so.2"):
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(name)
+
+
+_preload()
+
+
+async def resolve(args: dict[str, Any]) -> list[dict[str, Any]]:
+    """Resolve `names`, a list of [name, family (4, 6 or 0 for both)], in the mount namespace at `mnt`.
+
+    A child does it and ends at once: nothing may hold a container's mount namespace while it is being removed.
+    """
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _child(args, read, write)
+    os.close(write)
+    try:
+        async with asyncio.timeout(args["timeout_s"]):
+            data = await _read_all(read)
+    except TimeoutError:
+        os.kill(pid, signal.SIGKILL)
+        data = b""
+    finally:
+        os.waitpid(pid, 0)
+    if not data:
+        late = {"outcome": "timed_out", "addresses": [], "detail": f"no answer within {args['timeout_s']} s"}
+        return [late for _ in args["names"]]
+    answers = json.loads(data)
+    if isinstance(answers, str):
+        raise RuntimeError(answers)
+    return list(answers)
+
+
+async def _read_all(fd: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
+    )
+    try:
+        return await reader.read()
+    finally:
+        transport.close()
+
+
+def _child(args: dict[str, Any], read: int, write: int) -> None:
+    try:
+        os.close(read)
+        try:
+            if args["mnt"]:
+                sys_.setns(args["mnt"], sys_.CLONE_NEWNS)
+            said: object = [_lookup(name, family) for name, family in args["names"]]
+        except OSError as error:
+            said = f"could not join the container's files: {error}"
+        data = json.dumps(said).encode()
+        while data:
+            data = data[os.write(write, data) :]
+    finally:
+        os._exit(0)
+
+
+def _lookup(name: str, family: int) -> dict[str, Any]:
+    started = time.perf_counter()
+    try:
+        found = socket.getaddrinfo(name, None, _FAMILIES.get(family, socket.AF_UNSPEC), socket.SOCK_STREAM)
+        answer: dict[str, Any] = {"outcome": "connected", "addresses": [str(entry[4][0]) for entry in found]}
+    except socket.gaierror as error:
+        outcome = _OUTCOMES.get(error.errno or 0, "probe_error")
+        answer = {"outcome": outcome, "addresses": [], "detail": error.strerror}
+    answer["latency_ms"] = round((time.perf_counter() - started) * 1000, 3)
+    return answer

@@ -1,0 +1,60 @@
+"""A worker: serves requests inside one network namespace, many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from netfacts.agent import command, protocol, reading, resolve, sysctl
+from netfacts.agent.capture import Captures
+from netfacts.agent.listeners import Listeners
+from netfacts.agent.probes import probe_all
+
+_Op = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+def serve(channel: socket.socket) -> None:
+    """Answer requests until the other end closes."""
+    asyncio.run(_serve(channel))
+
+
+async def _serve(channel: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=channel, limit=protocol.MAX_LINE_BYTES)
+    listeners, captures = Listeners(), Captures()
+    ops: dict[str, _Op] = {
+        "probe": probe_all,
+        "resolve": resolve.resolve,
+        "listen": listeners.open,
+        "close": listeners.close,
+        "capture": captures.start,
+        "captured": captures.stop,
+        "exec": command.execute,
+        "sockets": reading.sockets,
+        "processes": reading.processes,
+        "files": reading.files,
+        "write": reading.write,
+        "sysctl-set": sysctl.set_all,
+        "sysctl-get": sysctl.get_all,
+    }
+    tasks: set[asyncio.Task[None]] = set()
+    while line := await reader.readline():
+        task = asyncio.create_task(_answer(protocol.decode(line), ops, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+async def _answer(request: dict[str, Any], ops: dict[str, _Op], writer: asyncio.StreamWriter) -> None:
+    reply: dict[str, Any] = {"id": request["id"]}
+    try:
+        reply["ok"] = await ops[request["op"]](request.get("args", {}))
+    except KeyError as error:
+        reply |= {"error": f"no such operation, or an argument is missing: {error}", "kind": "refused"}
+    except OSError as error:
+        reply |= {"error": str(error), "kind": "failed", "errno": error.errno}
+    except Exception:
+        reply |= {"error": traceback.format_exc(limit=3), "kind": "failed"}
+    writer.write(protocol.encode(reply))
+    await writer.drain()

@@ -1,0 +1,196 @@
+"""A Docker Engine running privately in a machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+from packaging.version import Version
+
+from netfacts.engine.image import load_image
+from netfacts.engine.source import Installation
+from netfacts.lab.machine import Machine
+from netfacts.lab.wait import until
+from netfacts.model.errors import EngineError, LabError, ProbeError
+from netfacts.model.fact import engine_version
+from netfacts.model.record import EngineInfo
+from netfacts.run import Finished
+
+_READY_S = 30.0
+_STOP_S = 15.0
+_CALL_S = 30
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LOG = "/run/netfacts/dockerd.log"
+_SOCKET = "/run/docker.sock"
+# The machine's own daemon.json is not the subject.
+_CONFIG = "/run/netfacts/daemon.json"
+
+
+class Engine:
+    """A dockerd with its containerd, in a machine. Ends with the machine."""
+
+    def __init__(self, machine: Machine, installation: Installation, *, flags: Sequence[str] = (), cgroup: str) -> None:
+        """Start it with the probe image loaded. `flags` are added to dockerd's own; `cgroup` names the cgroup folder
+        that its containers go under.
+
+        Raises: EngineError with the end of its log.
+        """
+        self.machine = machine
+        self.installation = installation
+        self.flags = tuple(flags)
+        self.cgroup = cgroup
+        self.pid = 0
+        self.start()
+        load_image(self.api)
+
+    # -- life
+
+    def start(self, *, flags: Sequence[str] | None = None) -> None:
+        """Start the daemon, with other flags if given, and wait until it answers.
+
+        Raises: EngineError with the end of its log.
+        """
+        if flags is not None:
+            self.flags = tuple(flags)
+        self.__dict__.pop("api", None)
+        root = self.installation.root
+        self.machine.agent.call("write", path=_CONFIG, text="{}\n")
+        try:
+            spawned = self.machine.agent.call(
+                "spawn",
+                argv=self._argv(),
+                # Nothing of the caller's environment: no proxy, no DOCKER_* that changes the engine under test.
+                env={"PATH": _PATH, "HOME": "/root", "TMPDIR": "/tmp"},
+                log=_LOG,
+                root=str(root) if root else "",
+                name="engine",
+            )
+        except ProbeError as error:
+            raise EngineError("could not start dockerd", where=self.machine.name, returned=error.returned) from None
+        self.pid = spawned["pid"]
+        until(self._answers, what="dockerd to answer", timeout_s=_READY_S, error=self._failure)
+
+    def _argv(self) -> list[str]:
+        return [
+            "dockerd",
+            f"--host=unix://{_SOCKET}",
+            "--data-root=/run/netfacts/docker",
+            "--exec-root=/run/docker",
+            "--pidfile=/run/docker.pid",
+            f"--config-file={_CONFIG}",
+            f"--cgroup-parent=/{self.cgroup}",
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+            "--storage-driver=overlay2",
+            *self.flags,
+        ]
+
+    def _answers(self) -> bool:
+        if (status := self.exit_status()) is not None:
+            raise self._failure(f"dockerd ended with status {status}")
+        if not os.path.exists(self.machine.path(_SOCKET)):
+            return False
+        try:
+            return bool(self.api.ping())
+        except (requests.exceptions.ConnectionError, docker.errors.DockerException):
+            self.__dict__.pop("api", None)
+            return False
+
+    def exit_status(self) -> int | None:
+        """Give the daemon's exit status, None while it runs."""
+        status: int | None = self.machine.agent.call("wait", pid=self.pid, timeout_s=0)["exit"]
+        return status
+
+    def _failure(self, attempted: str) -> EngineError:
+        return EngineError(
+            attempted,
+            where=f"{self.machine.name}, engine {self.installation.spec}",
+            returned=self.log_tail(),
+            remedy="the lines above are the end of dockerd's log",
+        )
+
+    def stop(self) -> None:
+        """Stop the daemon in order, and its containers with it.
+
+        Raises: EngineError if it has to be killed.
+        """
+        self.machine.agent.call("signal", pid=self.pid, signal=int(signal.SIGTERM))
+        if self.machine.agent.call("wait", pid=self.pid, timeout_s=_STOP_S)["exit"] is None:
+            self.kill()
+            raise self._failure(f"dockerd did not stop within {_STOP_S:.0f} s")
+
+    def kill(self) -> None:
+        """Kill the daemon, as a crash would."""
+        self.machine.agent.call("signal", pid=self.pid, signal=int(signal.SIGKILL))
+        self.machine.agent.call("wait", pid=self.pid, timeout_s=_STOP_S)
+
+    def check_alive(self) -> None:
+        """Raises: EngineError where the daemon has ended or does not answer; LabError where its machine is lost."""
+        self.machine.check_alive()
+        if (status := self.exit_status()) is not None:
+            raise self._failure(f"dockerd ended with status {status}")
+        try:
+            self.api.ping()
+        except Exception as error:
+            raise self._failure(f"dockerd does not answer: {error}") from None
+
+    def log_tail(self, lines: int = 15) -> str:
+        """Give the end of the daemon's log."""
+        with contextlib.suppress(ProbeError, LabError):
+            text = self.machine.read(_LOG)[0]
+            return "\n".join((text or "").splitlines()[-lines:])
+        return ""
+
+    # -- talking to it
+
+    @cached_property
+    def api(self) -> docker.APIClient:
+        """The SDK's client, at the API version that the engine speaks."""
+        return docker.APIClient(
+            base_url=f"unix://{self.machine.path(_SOCKET)}", version="auto", timeout=_CALL_S
+        )
+
+    def execute(self, argv: Sequence[str], *, text: str = "", timeout_s: float = 10.0) -> Finished:
+        """Run a program where the engine is: in its mount namespace and the machine's network namespace.
+
+        Raises: ProbeError where it can't be started.
+        """
+        return self.machine.execute(argv, mnt=f"/proc/{self.pid}/ns/mnt", text=text, timeout_s=timeout_s)
+
+    @cached_property
+    def info(self) -> EngineInfo:
+        """What this engine is. Asked once.
+
+        Raises: EngineError.
+        """
+        said: dict[str, Any] = self.api.version()
+        about: dict[str, Any] = self.api.info()
+        components = {
+            str(part.get("Name", "?")): str(part.get("Version", "?")) for part in said.get("Components") or ()
+        }
+        return EngineInfo(
+            spec=self.installation.spec,
+            version=str(said["Version"]),
+            api=str(said["ApiVersion"]),
+            firewall=self._firewall(about),
+            storage=str(about.get("Driver", "")),
+            flags=list(self.flags),
+            components=components,
+        )
+
+    def _firewall(self, about: dict[str, Any]) -> str:
+        backend = (about.get("FirewallBackend") or {}).get("Driver", "iptables")
+        if not backend.startswith("iptables"):
+            return str(backend)
+        return "iptables-nft" if "nf_tables" in self.execute(["iptables", "--version"]).out else "iptables-legacy"
+
+    @property
+    def version(self) -> Version:
+        """Its version, without the distribution's suffix."""
+        return engine_version(self.info.version)

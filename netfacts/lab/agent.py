@@ -1,0 +1,178 @@
+"""The harness's end of an agent: requests out, replies in, each with a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from netfacts.agent import protocol
+from netfacts.model.errors import LabError, ProbeError
+from netfacts.run import converse
+
+_ROOT = Path(__file__).resolve().parents[2]
+_START_S = 10.0
+# What a reply may take beyond the time that the request itself allows; generous, as these machines are busy.
+_GRACE_S = 20.0
+
+Reply = Future[Any]
+
+
+class Agent:
+    """A running agent. Ends with `close`, or with the death of this process."""
+
+    def __init__(self, name: str) -> None:
+        """Start it and wait until its PID 1 is there.
+
+        Raises: LabError with the end of the agent's log.
+        """
+        self.name = name
+        self._log = tempfile.TemporaryFile()
+        self._numbers = count(1)
+        self._lock = threading.Lock()
+        self._pending: dict[int, Reply] = {}
+        self._gone = ""
+        self._process = converse(
+            [sys.executable, "-m", "netfacts.agent", name],
+            log=self._log,  # type: ignore[arg-type]
+            cwd=_ROOT,
+            env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin"), "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+        )
+        self.pid = 0
+        """PID 1 of the machine, as this process sees it."""
+        hello: Reply = Future()
+        self._reader = threading.Thread(target=self._read, args=(hello,), name=f"agent-{name}", daemon=True)
+        self._reader.start()
+        try:
+            self.pid = hello.result(_START_S)
+        except (FutureTimeout, LabError) as error:
+            self.close()
+            raise LabError(
+                "could not start the agent of a machine",
+                where=name,
+                returned=str(error) or self.log_tail(),
+                remedy="`netfacts doctor` says what this machine lacks",
+            ) from None
+
+    # -- asking
+
+    def submit(self, op: str, *, net: str = "", **args: Any) -> Reply:
+        """Send a request and give the future of its result."""
+        reply: Reply = Future()
+        number = next(self._numbers)
+        line = protocol.encode({"id": number, "op": op, "net": net, "args": args})
+        with self._lock:
+            if self._gone:
+                reply.set_exception(self._loss(self._gone))
+                return reply
+            self._pending[number] = reply
+            try:
+                assert self._process.stdin is not None
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
+            except OSError as error:
+                self._pending.pop(number, None)
+                reply.set_exception(self._loss(str(error)))
+        return reply
+
+    def call(self, op: str, *, net: str = "", timeout_s: float = 10.0, **args: Any) -> Any:
+        """Send a request and wait for its result; `timeout_s` is part of the request where the agent honours one.
+
+        Raises: ProbeError if the agent refuses or fails; LabError if it is gone or silent.
+        """
+        return self.settle(self.submit(op, net=net, timeout_s=timeout_s, **args), op, timeout_s=timeout_s)
+
+    def settle(self, reply: Reply, op: str, *, timeout_s: float) -> Any:
+        """Wait for the result of a request that was sent before. Raises as `call` does."""
+        try:
+            return reply.result(timeout_s + _GRACE_S)
+        except FutureTimeout:
+            raise LabError(
+                f"the agent did not answer {op!r} within {timeout_s + _GRACE_S:.0f} s",
+                where=self.name,
+                returned=self.log_tail(),
+            ) from None
+
+    # -- the other end
+
+    def _read(self, hello: Reply) -> None:
+        assert self._process.stdout is not None
+        lines = protocol.Lines()
+        try:
+            while data := os.read(self._process.stdout.fileno(), 1 << 20):
+                for line in lines.feed(data):
+                    message = protocol.decode(line)
+                    if "pid" in message and not hello.done():
+                        hello.set_result(message["pid"])
+                    else:
+                        self._deliver(message)
+        except (OSError, ValueError) as error:
+            self._lose(f"its answers can't be read: {error}", hello)
+            return
+        self._lose("it ended", hello)
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            reply = self._pending.pop(message["id"], None)
+        if reply is None:
+            return
+        if "ok" in message:
+            reply.set_result(message["ok"])
+        else:
+            reply.set_exception(Refusal(message["error"], self.name, message["kind"], message.get("errno")))
+
+    def _lose(self, reason: str, hello: Reply) -> None:
+        with self._lock:
+            self._gone = reason
+            pending, self._pending = self._pending, {}
+        for reply in [hello, *pending.values()]:
+            if not reply.done():
+                reply.set_exception(self._loss(reason))
+
+    def _loss(self, reason: str) -> LabError:
+        return LabError("the agent of a machine is lost", where=self.name, returned=f"{reason}\n{self.log_tail()}")
+
+    def log_tail(self, lines: int = 12) -> str:
+        """Give the end of what the agent wrote on its standard error."""
+        if self._log.closed:
+            return ""
+        size = os.fstat(self._log.fileno()).st_size
+        data = os.pread(self._log.fileno(), 16384, max(0, size - 16384))
+        return "\n".join(data.decode(errors="replace").splitlines()[-lines:])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the agent still runs."""
+        return not self._gone and self._process.poll() is None
+
+    def close(self) -> None:
+        """End the machine: close the pipe, and wait until the kernel has taken everything in it away."""
+        with contextlib.suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except Exception:
+            # A stopped or wedged PID 1 does not read its end of file; nothing in the machine survives its end.
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(5)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._log.close()
+
+
+class Refusal(ProbeError):
+    """What an agent could not do. `kind` is `gone`, `refused` or `failed`; `errno` is the kernel's, where it has one."""
+
+    def __init__(self, said: str, where: str, kind: str, errno: int | None) -> None:
+        super().__init__("the agent could not do what it was asked", where=where, returned=said)
+        self.kind = kind
+        self.errno = errno

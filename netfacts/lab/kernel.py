@@ -1,0 +1,128 @@
+"""What this machine's kernel can do: tried out in a scratch network namespace, never assumed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from netfacts.lab.wire import Segment
+from netfacts.model.errors import LabError, UsageError
+from netfacts.run import run
+
+_MODPROBE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature of the kernel. `vital` ones every lab needs; `remedy` is the command that mends its absence."""
+
+    name: str
+    vital: bool
+    remedy: str
+
+
+_MODULES = "linux-modules-extra, or a kernel built with it"
+FEATURES = (
+    Feature("bridge", True, f"modprobe bridge (it is part of {_MODULES})"),
+    Feature("veth", True, f"modprobe veth (it is part of {_MODULES})"),
+    Feature("overlay", True, f"modprobe overlay (it is part of {_MODULES})"),
+    Feature("br_netfilter", False, f"modprobe br_netfilter (it is part of {_MODULES})"),
+    Feature("vxlan", False, f"modprobe vxlan (it is part of {_MODULES})"),
+    Feature("ipv6", False, "boot without ipv6.disable=1"),
+)
+
+Prober = Callable[[str], bool]
+
+
+def missing_features(probe: Prober | None = None) -> dict[str, str]:
+    """Give the features that this kernel lacks, each with its remedy.
+
+    Raises: UsageError where a vital one is missing, naming it.
+    """
+    probe = probe or has
+    missing = {feature.name: feature.remedy for feature in FEATURES if not probe(feature.name)}
+    refuse_without_vital(missing)
+    return missing
+
+
+def refuse_without_vital(missing: Mapping[str, str]) -> None:
+    """Raises: UsageError where a feature that every lab needs is among the missing ones."""
+    vital = [feature for feature in FEATURES if feature.vital and feature.name in missing]
+    if vital:
+        raise UsageError(
+            f"this kernel lacks what every lab needs: {', '.join(feature.name for feature in vital)}",
+            where=platform.release(),
+            remedy="; ".join(feature.remedy for feature in vital),
+        )
+
+
+def has(name: str) -> bool:
+    """Say whether the kernel has a feature, loading its module where it is one."""
+    if name == "ipv6":
+        return Path("/proc/sys/net/ipv6").is_dir()
+    if name == "overlay":
+        return _has_filesystem("overlay")
+    if name == "br_netfilter":
+        return _has_br_netfilter()
+    return _has_link(name)
+
+
+def _has_link(kind: str) -> bool:
+    """Try to make such a link; the kernel loads the module if there is one."""
+    with Segment("scratch") as scratch:
+        return scratch.supports(kind)
+
+
+def _has_filesystem(name: str) -> bool:
+    for _ in range(2):
+        if any(line.split()[-1] == name for line in Path("/proc/filesystems").read_text().splitlines()):
+            return True
+        _modprobe(name)
+    return False
+
+
+def _has_br_netfilter() -> bool:
+    switches = Path("/proc/sys/net/bridge")
+    if switches.is_dir():
+        return True
+    _modprobe("br_netfilter")
+    if not switches.is_dir():
+        return False
+    # Loading it puts the frames of this machine's own bridges before iptables. That is for this machine to decide:
+    # switch it off again here; the labs' namespaces have switches of their own.
+    for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"):
+        (switches / name).write_text("0")
+    return True
+
+
+def _modprobe(module: str) -> None:
+    if shutil.which("modprobe"):
+        run(["modprobe", module], timeout_s=_MODPROBE_S)
+
+
+def require_root() -> None:
+    """Raises: UsageError where this process may not build labs."""
+    if os.geteuid() != 0:
+        raise UsageError(
+            "building a lab needs root: it makes namespaces, interfaces and mounts of its own",
+            returned=f"this is user {os.geteuid()}",
+            remedy="sudo ./toxw, or sudo -E netfacts …",
+        )
+
+
+def require_linux() -> None:
+    """Raises: UsageError on another system or one too old."""
+    if platform.system() != "Linux":
+        raise UsageError("labs are made of Linux namespaces", returned=f"this is {platform.system()}")
+    try:
+        major, minor = (int(part) for part in platform.release().split(".")[:2])
+    except ValueError:
+        raise LabError("the kernel's version can't be read", returned=platform.release()) from None
+    if (major, minor) < (5, 12):
+        raise UsageError(
+            "labs need Linux 5.12 or later (mount_setattr)", returned=f"this is {platform.release()}"
+        )

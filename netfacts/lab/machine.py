@@ -1,0 +1,148 @@
+"""Machines: an agent as PID 1, interfaces on segments, addresses, routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from netfacts.lab.agent import Agent
+from netfacts.lab.wire import Netlink, Segment
+from netfacts.model.errors import LabError
+from netfacts.model.lab import LabSpec, MachineSpec
+from netfacts.run import Finished
+
+_SYSCTLS = {
+    # A namespace inherits the host's value; dockerd is to find forwarding off and switch it on itself.
+    "net.ipv4.ip_forward": "0",
+    "net.ipv6.conf.all.forwarding": "0",
+    # Addresses are ours alone: no need to wait a second for duplicate address detection.
+    "net.ipv6.conf.all.accept_dad": "0",
+    "net.ipv6.conf.default.accept_dad": "0",
+}
+
+
+class Machine:
+    """A live machine of a lab. Built by `Lab`; ends with it, or when its agent dies."""
+
+    def __init__(self, spec: MachineSpec, lab: LabSpec) -> None:
+        """Start the agent and furnish the machine; it has no interfaces yet.
+
+        Raises: LabError.
+        """
+        self.spec = spec
+        self.lab = lab
+        self.name = spec.name
+        self.agent = Agent(spec.name)
+        sysctls = dict(_SYSCTLS)
+        if spec.router:
+            sysctls |= {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
+        try:
+            self.agent.call(
+                "furnish",
+                hostname=spec.name,
+                resolv_conf=f"nameserver {lab.resolver}\n",
+                hosts=f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {spec.name}\n",
+                sysctls=sysctls,
+            )
+        except BaseException:
+            self.agent.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        """Its first IPv4 address."""
+        return str(self.lab.address(self.name))
+
+    @property
+    def addresses(self) -> list[str]:
+        """All its addresses, IPv4 before IPv6 on each port."""
+        return [
+            str(interface.ip)
+            for port in self.spec.ports
+            for interface in self.lab.segment(port.segment).interface(port.number)
+        ]
+
+    def path(self, inside: str) -> str:
+        """Give the path by which this process reaches a file in the machine."""
+        return f"/proc/{self.agent.pid}/root{inside}"
+
+    @cached_property
+    def netlink(self) -> Netlink:
+        """A netlink socket in the machine's network namespace."""
+        return Netlink(f"/proc/{self.agent.pid}/ns/net")
+
+    def wire(self, segments: Mapping[str, Segment]) -> None:
+        """Plug the machine's ports in, and give it its addresses and routes.
+
+        Raises: LabError.
+        """
+        self.netlink.do("link", "set", index=self.netlink.index("lo"), state="up")
+        for number, port in enumerate(self.spec.ports):
+            name = f"eth{number}"
+            segments[port.segment].plug(self.agent.pid, name)
+            index = self.netlink.index(name)
+            for interface in self.lab.segment(port.segment).interface(port.number):
+                self.netlink.do(
+                    "addr", "add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen
+                )
+            self.netlink.do("link", "set", index=index, state="up")
+            # A neighbour that is not there is known after one second and not after three.
+            self.sysctl(**{f"net.ipv4.neigh.{name}.retrans_time_ms": "300"})
+        if self.spec.gateway:
+            segment = self.spec.ports[0].segment
+            for gateway in self.lab.addresses(self.spec.gateway, segment=segment):
+                self.netlink.do("route", "add", dst="0.0.0.0/0" if gateway.version == 4 else "::/0", gateway=str(gateway))
+
+    def route(self, prefix: str, via: str) -> None:
+        """Add a route.
+
+        Raises: LabError.
+        """
+        self.netlink.do("route", "replace", dst=prefix, gateway=via)
+
+    def unroute(self, prefix: str, via: str) -> None:
+        """Remove a route that `route` added.
+
+        Raises: LabError.
+        """
+        self.netlink.do("route", "del", dst=prefix, gateway=via)
+
+    def sysctl(self, net: str = "", **values: str) -> None:
+        """Set kernel parameters, in the network namespace at `net` or the machine's own.
+
+        Raises: ProbeError where the kernel refuses a value.
+        """
+        self.agent.call("sysctl-set", net=net, values=values)
+
+    def execute(
+        self, argv: Sequence[str], *, net: str = "", mnt: str = "", text: str = "", timeout_s: float = 10.0
+    ) -> Finished:
+        """Run a program in the machine; `net` and `mnt` are paths of namespaces to run it in.
+
+        Raises: ProbeError where it can't be started.
+        """
+        said: dict[str, Any] = self.agent.call(
+            "exec", net=net, mnt=mnt, argv=list(argv), input=text, timeout_s=timeout_s
+        )
+        status = -9 if said["exit"] is None else said["exit"]
+        return Finished(tuple(argv), status, said["out"], said["err"])
+
+    def read(self, *paths: str, root: str = "") -> list[str | None]:
+        """Read text files of the machine; None for one that is not there or can't be read."""
+        return [entry.get("text") for entry in self.agent.call("files", paths=list(paths), root=root)]
+
+    def release(self, inode: int) -> None:
+        """End the agent's worker in the network namespace of this inode, so that the namespace can go."""
+        self.agent.call("release", inode=inode)
+
+    def close(self) -> None:
+        """End the machine and everything in it."""
+        if "netlink" in self.__dict__:
+            self.netlink.close()
+        self.agent.close()
+
+    def check_alive(self) -> None:
+        """Raises: LabError where the agent has ended."""
+        if not self.agent.alive:
+            raise LabError("the machine is lost", where=self.name, returned=self.agent.log_tail())

@@ -1,0 +1,129 @@
+"""Wires: bridges, veth pairs, addresses and routes, built with pyroute2 in the namespaces where they belong."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from netfacts.model.errors import LabError
+
+_CLONE_NEWNET = 0x40000000
+
+
+class Netlink:
+    """A netlink socket in one network namespace."""
+
+    def __init__(self, netns: str) -> None:
+        self._socket: Any = IPRoute(netns=netns)
+
+    def index(self, name: str) -> int:
+        """Give the index of the link of this name.
+
+        Raises: LabError.
+        """
+        found = self._socket.link_lookup(ifname=name)
+        if not found:
+            raise LabError(f"there is no link {name}")
+        return int(found[0])
+
+    def do(self, noun: str, verb: str, **args: Any) -> None:
+        """Carry out one request, such as `do("link", "set", index=2, state="up")`.
+
+        Raises: LabError with the kernel's words.
+        """
+        try:
+            getattr(self._socket, noun)(verb, **args)
+        except NetlinkError as error:
+            raise LabError(f"could not {verb} {noun} {args}", returned=str(error)) from None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+class Segment:
+    """An L2 wire: a bridge in a network namespace of its own, which lives as long as this object holds it open."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._stack = ExitStack()
+        self._fd = _new_netns()
+        self._stack.callback(os.close, self._fd)
+        self._ports = 0
+        try:
+            self._netlink = Netlink(f"/proc/{os.getpid()}/fd/{self._fd}")
+            self._stack.callback(self._netlink.close)
+            self._netlink.do("link", "add", ifname="segment", kind="bridge")
+            self._bridge = self._netlink.index("segment")
+            self._netlink.do("link", "set", index=self._bridge, state="up")
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def plug(self, pid: int, interface: str) -> None:
+        """Give the network namespace of process `pid` an `interface` on this segment; it is left down.
+
+        Raises: LabError.
+        """
+        self._ports += 1
+        port = f"port{self._ports}"
+        fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._netlink.do("link", "add", ifname=port, kind="veth", peer={"ifname": interface, "net_ns_fd": fd})
+        finally:
+            os.close(fd)
+        self._netlink.do("link", "set", index=self._netlink.index(port), master=self._bridge, state="up")
+
+    def supports(self, kind: str) -> bool:
+        """Say whether the kernel makes links of this kind here."""
+        extra = {"vxlan_id": 1} if kind == "vxlan" else {}
+        try:
+            self._netlink.do("link", "add", ifname="trial", kind=kind, **extra)
+        except LabError:
+            return False
+        self._netlink.do("link", "del", index=self._netlink.index("trial"))
+        return True
+
+    def close(self) -> None:
+        """Let go of the namespace: its bridge and its ends of the wires go with it."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _new_netns() -> int:
+    """Make a network namespace and give a file descriptor that holds it.
+
+    In a thread of its own: unshare moves the calling thread only, and this one must stay where it is.
+
+    Raises: LabError.
+    """
+    result: list[int | OSError] = []
+
+    def make() -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            result.append(OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno())))
+            return
+        result.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    made = result[0]
+    if isinstance(made, OSError):
+        raise LabError("could not make a network namespace", returned=str(made), remedy="run as root")
+    return made

@@ -1,0 +1,1 @@
+"""What everything else speaks of: facts, labs, verdicts, records and errors. Pure data, no input or output."""

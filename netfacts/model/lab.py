@@ -1,0 +1,114 @@
+"""Labs as declared: machines, segments, and the shapes that facts ask for."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+import msgspec
+
+
+class SegmentSpec(msgspec.Struct, frozen=True):
+    """An L2 wire between machines."""
+
+    name: str
+    ipv4: IPv4Network
+    ipv6: IPv6Network
+
+    def interface(self, number: int) -> tuple[IPv4Interface, IPv6Interface]:
+        """Give the addresses of the machine with this number on the segment."""
+        return (
+            IPv4Interface(f"{self.ipv4[number]}/{self.ipv4.prefixlen}"),
+            IPv6Interface(f"{self.ipv6[number]}/{self.ipv6.prefixlen}"),
+        )
+
+
+class PortSpec(msgspec.Struct, frozen=True):
+    """A machine's interface on a segment: `ethN`, in the order of the machine's ports."""
+
+    segment: str
+    number: int
+
+
+class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine: where an engine or a plain client lives. `gateway` names the machine that routes for it."""
+
+    name: str
+    ports: tuple[PortSpec, ...]
+    engine: bool = False
+    router: bool = False
+    resolver: bool = False
+    gateway: str = ""
+
+    @property
+    def role(self) -> str:
+        """`engine`, `router`, `resolver` or `client`."""
+        return "engine" if self.engine else "router" if self.router else "resolver" if self.resolver else "client"
+
+
+class LabSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A lab as declared. `name` is the shape that a fact's `lab` names."""
+
+    name: str
+    segments: tuple[SegmentSpec, ...]
+    machines: tuple[MachineSpec, ...]
+
+    def segment(self, name: str) -> SegmentSpec:
+        """Give the segment of this name."""
+        return next(segment for segment in self.segments if segment.name == name)
+
+    def machine(self, name: str) -> MachineSpec:
+        """Give the machine of this name."""
+        return next(machine for machine in self.machines if machine.name == name)
+
+    def addresses(self, machine: str, *, segment: str = "") -> tuple[IPv4Address, IPv6Address]:
+        """Give a machine's addresses on a segment (its first where none is named)."""
+        for port in self.machine(machine).ports:
+            if segment in ("", port.segment):
+                ipv4, ipv6 = self.segment(port.segment).interface(port.number)
+                return ipv4.ip, ipv6.ip
+        raise KeyError(f"{machine} has no port on {segment}")
+
+    def address(self, machine: str, *, segment: str = "") -> IPv4Address:
+        """Give a machine's IPv4 address on a segment (its first where none is named)."""
+        return self.addresses(machine, segment=segment)[0]
+
+    @property
+    def resolver(self) -> IPv4Address:
+        """The address of the lab's own DNS server."""
+        return next(self.address(machine.name) for machine in self.machines if machine.resolver)
+
+
+# Documentation ranges (RFC 5737, RFC 3849): nothing real can be met by accident.
+LAN = SegmentSpec("lan", IPv4Network("198.51.100.0/24"), IPv6Network("2001:db8:1::/64"))
+FAR = SegmentSpec("far", IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:2::/64"))
+
+_RESOLVER = MachineSpec(name="resolver", ports=(PortSpec("lan", 53),), resolver=True)
+_HOST = MachineSpec(name="host", ports=(PortSpec("lan", 10),), engine=True)
+
+SHAPES = {
+    spec.name: spec
+    for spec in (
+        LabSpec(name="one-host", segments=(LAN,), machines=(_HOST, _RESOLVER)),
+        LabSpec(
+            name="host-and-outside",
+            segments=(LAN,),
+            machines=(_HOST, MachineSpec(name="client", ports=(PortSpec("lan", 20),)), _RESOLVER),
+        ),
+        LabSpec(
+            name="two-hosts",
+            segments=(LAN,),
+            machines=(_HOST, MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True), _RESOLVER),
+        ),
+        LabSpec(
+            name="routed",
+            segments=(LAN, FAR),
+            machines=(
+                msgspec.structs.replace(_HOST, gateway="router"),
+                MachineSpec(name="router", ports=(PortSpec("lan", 1), PortSpec("far", 1)), router=True),
+                MachineSpec(name="client", ports=(PortSpec("far", 20),), gateway="router"),
+                msgspec.structs.replace(_RESOLVER, gateway="router"),
+            ),
+        ),
+    )
+}
+"""The shapes by name; also their order, from the most used to the most costly, in which checks are run."""

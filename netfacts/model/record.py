@@ -1,0 +1,122 @@
+"""The lines of record.jsonl. A page is made from these alone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from netfacts.model.fact import Accuracy
+from netfacts.model.verdict import Expected, Finding
+
+SCHEMA = 1
+
+
+class EngineInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The engine that was judged. `components` maps containerd, runc, docker-init to their versions."""
+
+    spec: str
+    version: str
+    api: str
+    firewall: str
+    """`iptables-nft`, `iptables-legacy` or `nftables`."""
+    storage: str = ""
+    flags: list[str] = []
+    components: dict[str, str] = {}
+
+
+class PortLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A machine's interface in a lab, with its addresses."""
+
+    name: str
+    segment: str
+    addresses: list[str]
+
+
+class MachineLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A machine in a lab."""
+
+    name: str
+    role: str
+    """`engine`, `router`, `resolver` or `client`."""
+    ports: list[PortLine]
+
+
+class LabLine(msgspec.Struct, frozen=True, kw_only=True, tag="lab", tag_field="kind", forbid_unknown_fields=True):
+    """A lab shape that facts were exercised in."""
+
+    shape: str
+    segments: dict[str, str]
+    """Name → IPv4 prefix."""
+    machines: list[MachineLine]
+
+
+class RunLine(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="kind", forbid_unknown_fields=True):
+    """The first line: what was run, where."""
+
+    schema: int = SCHEMA
+    run_id: str
+    netfacts: str
+    engine: EngineInfo
+    target: str
+    kernel: str
+    machine: str
+    """The distribution of the machine that ran it."""
+    started_at: str
+    catalogue: dict[str, int]
+    missing: dict[str, str] = {}
+    """Missing features → why and how to mend it."""
+
+
+class FactLine(msgspec.Struct, frozen=True, kw_only=True, tag="fact", tag_field="kind", forbid_unknown_fields=True):
+    """A fact as the catalogue held it at the time, with what it expects of this engine."""
+
+    fact: str
+    area: str
+    claim: str
+    note: str
+    accuracy: Accuracy
+    sources: list[str]
+    show: list[str]
+    lab: str
+    needs: list[str]
+    expected: Expected
+    expected_source: str = ""
+    selected: bool = True
+
+
+class VerdictLine(
+    Finding, frozen=True, kw_only=True, tag="verdict", tag_field="kind", forbid_unknown_fields=True
+):
+    """The verdict on one case of one fact."""
+
+
+class SabotageLine(
+    msgspec.Struct, frozen=True, kw_only=True, tag="sabotage", tag_field="kind", forbid_unknown_fields=True
+):
+    """What a check said under one of its fact's sabotages. `killed` is whether it said `deviates`."""
+
+    fact: str
+    sabotage: str
+    case: str = ""
+    turned: str
+    killed: bool
+    reason: str = ""
+    observed: list[dict[str, object]] = []
+    duration_s: float = 0.0
+
+
+class EndLine(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="kind", forbid_unknown_fields=True):
+    """The last line of a run that came to its end; a record without it was interrupted."""
+
+    facts: dict[str, int]
+    """total, exercised, conforms, deviates, inconclusive, not_exercised."""
+    duration_s: float
+    interrupted: bool = False
+    labs: int = 0
+    engines: int = 0
+    containers: int = 0
+    networks: int = 0
+    probes: int = 0
+    slowest: list[tuple[str, float]] = []
+
+
+Line = RunLine | LabLine | FactLine | VerdictLine | SabotageLine | EndLine

@@ -1,0 +1,118 @@
+"""Links, addresses and routes of a vantage, by `ip -j`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from typing import Any
+
+from netfacts.lab import Vantage
+from netfacts.model.errors import ProbeError
+
+
+@dataclass(frozen=True)
+class Link:
+    """A network device. `peer_index` is the index of a veth's other end; `kind` is "" for a plain device."""
+
+    index: int
+    name: str
+    kind: str
+    master: str
+    peer_index: int | None
+    mac: str
+    mtu_bytes: int
+    up: bool
+    carrier: bool
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
+
+    @property
+    def ipv4(self) -> tuple[IPv4Interface, ...]:
+        """Its IPv4 addresses."""
+        return tuple(address for address in self.addresses if isinstance(address, IPv4Interface))
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of the main table. `gateway` and `source` are "" where it has none."""
+
+    destination: str
+    gateway: str
+    device: str
+    source: str
+
+
+def links(vantage: Vantage) -> list[Link]:
+    """Read the links of a vantage, with their addresses.
+
+    Raises: ProbeError.
+    """
+    return parse_links(_ip(vantage, "-d", "address", "show"))
+
+
+def routes(vantage: Vantage, *, family: int = 4) -> list[Route]:
+    """Read the main routing table of a vantage.
+
+    Raises: ProbeError.
+    """
+    return parse_routes(_ip(vantage, f"-{family}", "route", "show"))
+
+
+def parse_links(text: str) -> list[Link]:
+    """Read what `ip -j -d address show` prints.
+
+    Raises: ProbeError.
+    """
+    return [_link(entry) for entry in _entries(text) if entry.get("ifname")]
+
+
+def parse_routes(text: str) -> list[Route]:
+    """Read what `ip -j route show` prints.
+
+    Raises: ProbeError.
+    """
+    return [
+        Route(
+            str(entry.get("dst", "")),
+            str(entry.get("gateway", "")),
+            str(entry.get("dev", "")),
+            str(entry.get("prefsrc", "")),
+        )
+        for entry in _entries(text)
+    ]
+
+
+def _ip(vantage: Vantage, *argv: str) -> str:
+    done = vantage.machine.execute(["ip", "-j", *argv], net=vantage.net)
+    return done.checked(f"could not read links of {vantage}", ProbeError).out
+
+
+def _entries(text: str) -> list[dict[str, Any]]:
+    try:
+        said = json.loads(text) if text.strip() else []
+    except ValueError as error:
+        raise ProbeError("`ip -j` printed no JSON", returned=f"{error}\n{text[:200]}") from None
+    if not isinstance(said, list) or not all(isinstance(entry, dict) for entry in said):
+        raise ProbeError("`ip -j` printed no list of objects", returned=text[:200])
+    return said
+
+
+def _link(entry: dict[str, Any]) -> Link:
+    flags = entry.get("flags") or ()
+    try:
+        return Link(
+            index=int(entry["ifindex"]),
+            name=str(entry["ifname"]),
+            kind=str((entry.get("linkinfo") or {}).get("info_kind", "")),
+            master=str(entry.get("master", "")),
+            peer_index=entry.get("link_index"),
+            mac=str(entry.get("address", "")),
+            mtu_bytes=int(entry.get("mtu", 0)),
+            up="UP" in flags,
+            carrier="LOWER_UP" in flags,
+            addresses=tuple(
+                ip_interface(f"{item['local']}/{item['prefixlen']}") for item in entry.get("addr_info") or () if item
+            ),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise ProbeError("`ip -j` described a link in a way not known here", returned=f"{error!r}: {entry}") from None

@@ -1,0 +1,77 @@
+"""Processes, their namespaces, and sockets with their owners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netfacts.lab import Machine, Vantage
+from netfacts.model.errors import ProbeError
+
+Namespaces = dict[str, int]
+"""Kind ("net", "mnt", "pid", "ipc", "uts") → inode."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of a machine."""
+
+    pid: int
+    parent: int
+    name: str
+    argv: tuple[str, ...]
+    namespaces: Namespaces
+
+    def option(self, flag: str) -> str:
+        """The value after `flag` on its command line, "" where the flag is not there."""
+        words = self.argv
+        return words[words.index(flag) + 1] if flag in words[:-1] else ""
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A TCP or UDP socket. `state` is the kernel's name for it: LISTEN, ESTABLISHED, UNCONN, …"""
+
+    protocol: str
+    family: int
+    address: str
+    port: int
+    peer: str
+    peer_port: int
+    state: str
+    pids: tuple[int, ...]
+
+
+def processes(machine: Machine, *, name: str = "") -> list[Process]:
+    """List the processes of a machine, or those whose program is called `name`.
+
+    Raises: ProbeError.
+    """
+    found = [
+        Process(entry["pid"], entry["parent"], entry["name"], tuple(entry["argv"]), entry["namespaces"])
+        for entry in machine.agent.call("processes")
+    ]
+    wanted = [process for process in found if not name or (process.argv[:1] or ("",))[0].rsplit("/", 1)[-1] == name]
+    return sorted(wanted, key=lambda process: process.pid)
+
+
+def namespaces(machine: Machine, pid: int) -> Namespaces:
+    """Give the namespaces of one process.
+
+    Raises: ProbeError where it has ended.
+    """
+    for process in processes(machine):
+        if process.pid == pid:
+            return process.namespaces
+    raise ProbeError(f"process {pid} has ended", where=machine.name)
+
+
+def sockets(vantage: Vantage, *, listening: bool = True) -> list[Socket]:
+    """List the sockets of a vantage; with `listening` only TCP listeners and unconnected UDP.
+
+    Raises: ProbeError.
+    """
+    found = [
+        Socket(**(entry | {"pids": tuple(entry["pids"])}))
+        for entry in vantage.machine.agent.call("sockets", net=vantage.net)
+    ]
+    return [socket for socket in found if not listening or socket.state in ("LISTEN", "UNCONN")]

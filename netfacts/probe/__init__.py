@@ -1,0 +1,21 @@
+"""Probes: questions put to addresses and names, from any vantage, many at once."""
+
+from netfacts.probe.ask import Answer, Probe, ask, http, icmp, tcp, udp
+from netfacts.probe.listener import Listener, listen
+from netfacts.probe.name import DnsAnswer, Resolution, query, resolve
+
+__all__ = [
+    "Answer",
+    "DnsAnswer",
+    "Listener",
+    "Probe",
+    "Resolution",
+    "ask",
+    "http",
+    "icmp",
+    "listen",
+    "query",
+    "resolve",
+    "tcp",
+    "udp",
+]

@@ -1,0 +1,144 @@
+"""The one module that starts processes for the harness: argument lists, no shell, a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from netfacts.model.errors import NetfactsError
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended. `exit_status` is negative for a signal."""
+
+    argv: tuple[str, ...]
+    exit_status: int
+    out: str
+    err: str
+
+    def checked(self, attempted: str, error: type[NetfactsError], *, remedy: str = "") -> Finished:
+        """Give this, if the process succeeded.
+
+        Raises: `error`, with the command and the end of what it printed, if it did not.
+        """
+        if self.exit_status != 0:
+            tail = "\n".join((self.err or self.out).strip().splitlines()[-8:])
+            raise error(
+                attempted,
+                returned=f"{' '.join(self.argv)}\nexit status {self.exit_status}\n{tail}",
+                remedy=remedy,
+            )
+        return self
+
+
+def run(argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None, text: str = "") -> Finished:
+    """Run a program to its end, with `text` as its input. One that is late is killed: exit status -9.
+
+    Raises: FileNotFoundError where there is no such program.
+    """
+    try:
+        done = subprocess.run(
+            argv, input=text, capture_output=True, text=True, timeout=timeout_s, env=env, errors="replace"
+        )
+    except subprocess.TimeoutExpired as late:
+        out = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else ""
+        return Finished(tuple(argv), -signal.SIGKILL, out, f"no end after {timeout_s} s")
+    return Finished(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def follow(
+    argv: Sequence[str], *, on_line: Callable[[str], None], timeout_s: float, env: Mapping[str, str] | None = None
+) -> Finished:
+    """Run a program, giving each line that it prints to `on_line` as it comes.
+
+    Raises: FileNotFoundError where there is no such program; what `on_line` raises, after the program was ended.
+    """
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=env,
+        start_new_session=True,
+    )
+    lines: list[str] = []
+    timer = _Deadline(process, timeout_s)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            on_line(line.rstrip("\n"))
+        status = process.wait()
+    finally:
+        timer.cancel()
+        _end_group(process)
+    if timer.fired:
+        lines.append(f"no end after {timeout_s} s")
+    return Finished(tuple(argv), status, "".join(lines), "")
+
+
+class _Deadline:
+    def __init__(self, process: subprocess.Popen[str], timeout_s: float) -> None:
+        self.fired = False
+        self._process = process
+        self._timer = threading.Timer(timeout_s, self._fire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _fire(self) -> None:
+        self.fired = True
+        _end_group(self._process)
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def converse(argv: Sequence[str], *, log: IO[bytes], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program to talk to over its pipes; its standard error goes to `log`.
+
+    In a session of its own: Ctrl-C in a terminal is for the harness, which then ends it in order.
+    """
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        cwd=cwd,
+        env=env,
+        start_new_session=True,
+    )
+
+
+def replace(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> int:
+    """Run a program in the foreground, on this terminal, and give its exit status. Ctrl-C is left to it."""
+    process = subprocess.Popen(argv, cwd=cwd, env=env)
+    waited = 0.0
+    while True:
+        try:
+            return process.wait(timeout=max(1.0, timeout_s - waited))
+        except KeyboardInterrupt:
+            # The program is in our process group and has its own SIGINT: it writes what it has, then ends.
+            waited = max(0.0, timeout_s - 60)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            timeout_s, waited = 30.0, 0.0
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            process.kill()

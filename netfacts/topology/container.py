@@ -1,0 +1,109 @@
+"""Containers as built."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from netfacts.engine import Engine
+from netfacts.lab import Vantage, of_process
+from netfacts.model.errors import EngineError
+from netfacts.run import Finished
+
+
+@dataclass(frozen=True)
+class PortBinding:
+    """A published port as the engine reports it."""
+
+    protocol: str
+    container_port: int
+    host_address: str
+    host_port: int
+
+
+@dataclass
+class Container:
+    """A container that a check made. What the engine said of it is kept until `refresh`."""
+
+    engine: Engine = field(repr=False)
+    id: str
+    name: str
+    said: dict[str, Any] = field(default_factory=dict, repr=False)
+    netns: int = field(default=0, repr=False)
+    """Inode of its network namespace."""
+
+    def refresh(self) -> None:
+        """Ask the engine again."""
+        self.said = self.engine.api.inspect_container(self.id)
+        if self.pid:
+            self.netns = os.stat(self.engine.machine.path(f"/proc/{self.pid}/ns/net")).st_ino
+
+    @property
+    def pid(self) -> int:
+        """Its first process, in the machine's PID namespace; 0 while it does not run."""
+        return int(self.said["State"]["Pid"])
+
+    @property
+    def vantage(self) -> Vantage:
+        """Probes from inside it.
+
+        Raises: EngineError while it does not run.
+        """
+        if not self.pid:
+            raise EngineError(f"container {self.name} does not run", returned=self.logs())
+        return of_process(self.engine.machine, self.pid, self.name)
+
+    @property
+    def networks(self) -> dict[str, dict[str, Any]]:
+        """Its endpoints by network name, as the engine reports them."""
+        networks: dict[str, dict[str, Any]] = self.said["NetworkSettings"]["Networks"]
+        return networks
+
+    @property
+    def address(self) -> str:
+        """Its IPv4 address on its first network that gives it one.
+
+        Raises: EngineError where it has none.
+        """
+        for endpoint in self.networks.values():
+            if endpoint.get("IPAddress"):
+                return str(endpoint["IPAddress"])
+        raise EngineError(f"container {self.name} has no address", returned=str(self.networks))
+
+    def address_on(self, network: str) -> str:
+        """Its IPv4 address on the network of this name, "" where it has none."""
+        return str(self.networks.get(network, {}).get("IPAddress", ""))
+
+    @property
+    def ports(self) -> list[PortBinding]:
+        """Its published ports, as the engine reports them."""
+        found = []
+        for key, bindings in (self.said["NetworkSettings"]["Ports"] or {}).items():
+            port, _, protocol = key.partition("/")
+            for binding in bindings or ():
+                found.append(PortBinding(protocol, int(port), binding["HostIp"], int(binding["HostPort"])))
+        return found
+
+    def host_port(self, container_port: int, protocol: str = "tcp") -> int:
+        """The host port that this container port is published on.
+
+        Raises: EngineError where it is not published.
+        """
+        for binding in self.ports:
+            if (binding.container_port, binding.protocol) == (container_port, protocol):
+                return binding.host_port
+        raise EngineError(f"container {self.name} does not publish {container_port}/{protocol}", returned=str(self.ports))
+
+    def logs(self) -> str:
+        """What its first process has printed."""
+        printed: bytes = self.engine.api.logs(self.id, tail=50)
+        return printed.decode(errors="replace")
+
+    def run(self, *argv: str) -> Finished:
+        """Run a program in it, by way of the engine (`docker exec`): slow, for where that is the point."""
+        api = self.engine.api
+        created = api.exec_create(self.id, list(argv))
+        out: bytes = api.exec_start(created["Id"])
+        status = api.exec_inspect(created["Id"])["ExitCode"]
+        return Finished(argv, int(status), out.decode(errors="replace"), "")

@@ -1,0 +1,335 @@
+"""A host: a machine with an engine, and what a check builds on it, all of it removed at the check's end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+
+from netfacts.engine import Engine
+from netfacts.engine.image import EXPOSED, IMAGE
+from netfacts.lab import Vantage, of_machine
+from netfacts.model.errors import EngineError
+from netfacts.model.verdict import Scene, SceneContainer, SceneNetwork
+from netfacts.topology.container import Container
+from netfacts.topology.network import Network
+
+Tamper = Callable[[dict[str, Any]], dict[str, Any]]
+"""Changes what an engine is asked to create: how a sabotage plays an engine that ignores an option."""
+
+_FOREVER = ("sleep", "1d")
+_LABEL = "org.netfacts.check"
+
+
+class Host:
+    """Builds on one engine for one check. Undo: `close`."""
+
+    def __init__(self, engine: Engine, *, check: str = "", tamper: Tamper | None = None) -> None:
+        self.engine = engine
+        self.machine = engine.machine
+        self._check = check
+        self._tamper = tamper
+        # Names are unlike in every check, so that nothing left behind can answer for another's.
+        self._tag = secrets.token_hex(2)
+        self.containers: list[Container] = []
+        """What the check has made so far."""
+        self.networks: list[Network] = []
+        self._roles: dict[str, Container | Network] = {}
+
+    # -- where
+
+    @property
+    def name(self) -> str:
+        """The machine's name."""
+        return self.machine.name
+
+    @property
+    def address(self) -> str:
+        """The machine's IPv4 address on its first segment."""
+        return self.machine.address
+
+    @property
+    def vantage(self) -> Vantage:
+        """Probes from the machine itself."""
+        return of_machine(self.machine)
+
+    # -- networks
+
+    def network(
+        self,
+        role: str,
+        *,
+        driver: str = "bridge",
+        subnet: str = "",
+        gateway: str = "",
+        options: Mapping[str, str] | None = None,
+        internal: bool = False,
+        attachable: bool = False,
+    ) -> Network:
+        """Create a network. `role` becomes part of its name.
+
+        Raises: EngineError with the engine's words.
+        """
+        request = self._asked(
+            {
+                "name": f"{role}-{self._tag}",
+                "driver": driver,
+                "ipam": _ipam(subnet, gateway),
+                "options": dict(options or {}),
+                "internal": internal,
+                "attachable": attachable or None,
+                "labels": {_LABEL: self._check},
+            }
+        )
+        created = self._call("create network", request["name"], lambda: self.engine.api.create_network(**request))
+        network = Network(self.engine, created["Id"], request["name"])
+        self.networks.append(network)
+        self._roles[f"network {role}"] = network
+        return network
+
+    def predefined(self, name: str = "bridge") -> Network:
+        """Give one of the networks that every engine has."""
+        said = self._call("inspect network", name, lambda: self.engine.api.inspect_network(name))
+        return Network(self.engine, said["Id"], name)
+
+    def connect(self, network: Network, container: Container, *, address: str = "") -> None:
+        """Connect a container to a further network.
+
+        Raises: EngineError with the engine's words.
+        """
+        self._call(
+            f"connect {container.name} to",
+            network.name,
+            lambda: self.engine.api.connect_container_to_network(
+                container.id, network.id, ipv4_address=address or None
+            ),
+        )
+        container.refresh()
+
+    def disconnect(self, network: Network, container: Container) -> None:
+        """Disconnect a container from a network.
+
+        Raises: EngineError with the engine's words.
+        """
+        self._call(
+            f"disconnect {container.name} from",
+            network.name,
+            lambda: self.engine.api.disconnect_container_from_network(container.id, network.id),
+        )
+        container.refresh()
+
+    # -- containers
+
+    def container(
+        self,
+        role: str,
+        *,
+        network: Network | None = None,
+        mode: str = "",
+        address: str = "",
+        publish: Mapping[str, Any] | None = None,
+        publish_all: bool = False,
+        links: Mapping[str, str] | None = None,
+        command: Sequence[str] = _FOREVER,
+        environment: Mapping[str, str] | None = None,
+        image: str = IMAGE,
+        labels: Mapping[str, str] | None = None,
+        start: bool = True,
+    ) -> Container:
+        """Create and start a container of the probe image. `role` becomes part of its name.
+
+        `mode` is Docker's --network value (`none`, `host`, `container:ID`); with neither it nor `network` the engine
+        chooses. `publish` maps "8080/tcp" to what the SDK takes: a host port, (address, port), (address,), None for
+        any, or a list of these. `links` maps a container's name to an alias.
+
+        Raises: EngineError with the engine's words.
+        """
+        api = self.engine.api
+        request = self._asked(
+            {
+                "name": f"{role}-{self._tag}",
+                "image": image,
+                "command": list(command),
+                "mode": network.name if network else mode,
+                "address": address,
+                "publish": dict(publish or {}),
+                "publish_all": publish_all,
+                "links": dict(links or {}),
+                "environment": dict(environment or {}),
+                "labels": {_LABEL: self._check, **(labels or {})},
+            }
+        )
+        host_config = api.create_host_config(
+            network_mode=request["mode"] or None,
+            port_bindings=request["publish"] or None,
+            publish_all_ports=request["publish_all"],
+            links=request["links"] or None,
+        )
+        networking = None
+        if request["address"]:
+            endpoint = api.create_endpoint_config(ipv4_address=request["address"])
+            networking = api.create_networking_config({request["mode"] or "bridge": endpoint})
+        ports = sorted({_port(key) for key in request["publish"]} | {(port, "tcp") for port in EXPOSED})
+        created = self._call(
+            "create container",
+            request["name"],
+            lambda: api.create_container(
+                request["image"],
+                request["command"],
+                name=request["name"],
+                ports=None if request["mode"].startswith("container:") else ports,
+                host_config=host_config,
+                networking_config=networking,
+                environment=request["environment"],
+                labels=request["labels"],
+            ),
+        )
+        container = Container(self.engine, created["Id"], request["name"])
+        self.containers.append(container)
+        self._roles[role] = container
+        if start:
+            self.start(container)
+        else:
+            container.refresh()
+        return container
+
+    def start(self, container: Container) -> None:
+        """Start a container.
+
+        Raises: EngineError with the engine's words.
+        """
+        self._call("start container", container.name, lambda: self.engine.api.start(container.id))
+        container.refresh()
+
+    def stop(self, container: Container) -> None:
+        """Stop a container at once.
+
+        Raises: EngineError with the engine's words.
+        """
+        self._release(container)
+        self._call("stop container", container.name, lambda: self.engine.api.stop(container.id, timeout=0))
+        container.refresh()
+
+    # -- what stands
+
+    def find(self, role: str) -> Container:
+        """Give the container that was made in this role.
+
+        Raises: KeyError.
+        """
+        found = self._roles[role]
+        assert isinstance(found, Container)
+        return found
+
+    def find_network(self, role: str) -> Network:
+        """Give the network that was made in this role.
+
+        Raises: KeyError.
+        """
+        found = self._roles[f"network {role}"]
+        assert isinstance(found, Network)
+        return found
+
+    def scene(self) -> Scene:
+        """Say what stands, for a picture."""
+        networks = {network.name: network for network in self.networks}
+        for container in self.containers:
+            for name in container.networks:
+                if name not in networks and name not in ("host", "none"):
+                    networks[name] = self.predefined(name)
+        return Scene(
+            networks=[
+                SceneNetwork(
+                    name=network.name,
+                    driver=network.driver,
+                    machine=self.name,
+                    subnet=network.subnet,
+                    bridge=network.bridge,
+                )
+                for network in networks.values()
+            ],
+            containers=[self._drawn(container) for container in self.containers],
+        )
+
+    def _drawn(self, container: Container) -> SceneContainer:
+        mode = str(container.said["HostConfig"]["NetworkMode"])
+        for other in self.containers:
+            if mode == f"container:{other.id}":
+                mode = f"container:{other.name}"
+        return SceneContainer(
+            name=container.name,
+            machine=self.name,
+            mode=mode,
+            networks={name: str(end.get("IPAddress", "")) for name, end in container.networks.items()},
+            ports=[
+                f"{port.host_address}:{port.host_port}->{port.container_port}/{port.protocol}"
+                for port in container.ports
+            ],
+        )
+
+    def close(self) -> None:
+        """Remove what was made, last made first; "already gone" is success.
+
+        Raises: ExceptionGroup of whatever could not be removed.
+        """
+        containers, networks = self.containers, self.networks
+        self.containers, self.networks = [], []
+        errors: list[Exception] = []
+        if containers:
+            with ThreadPoolExecutor(len(containers)) as pool:
+                for future in [pool.submit(self._remove, container) for container in reversed(containers)]:
+                    if error := future.exception():
+                        errors.append(error if isinstance(error, Exception) else EngineError(str(error)))
+        for network in reversed(networks):
+            try:
+                self.engine.api.remove_network(network.id)
+            except docker.errors.NotFound:
+                continue
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"could not remove what {self._check or 'a check'} had built on {self.name}", errors)
+
+    def _remove(self, container: Container) -> None:
+        self._release(container)
+        try:
+            self.engine.api.remove_container(container.id, force=True, v=True)
+        except docker.errors.NotFound:
+            return
+
+    def _release(self, container: Container) -> None:
+        if container.netns:
+            self.machine.release(container.netns)
+
+    def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self._tamper(request) if self._tamper else request
+
+    def _call(self, verb: str, name: str, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except docker.errors.APIError as error:
+            raise EngineError(
+                f"the engine refused to {verb} {name}", where=self.name, returned=str(error.explanation or error)
+            ) from None
+        except requests.exceptions.RequestException as error:
+            raise EngineError(
+                f"the engine did not answer when asked to {verb} {name}",
+                where=self.name,
+                returned=f"{error}\n{self.engine.log_tail()}",
+            ) from None
+
+
+def _port(key: str | int) -> tuple[int, str]:
+    number, _, protocol = str(key).partition("/")
+    return int(number), protocol or "tcp"
+
+
+def _ipam(subnet: str, gateway: str) -> docker.types.IPAMConfig | None:
+    if not subnet:
+        return None
+    pool = docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)
+    return docker.types.IPAMConfig(pool_configs=[pool])

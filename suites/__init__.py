@@ -1,0 +1,1 @@
+"""What is asserted, one folder per area. Every check judges one fact of facts/."""

@@ -1,0 +1,1 @@
+"""Names between containers."""
