@@ -41,7 +41,7 @@ def render(record: Record) -> str:
             summary=summary,
             headline=wording.headline(summary.totals, record),
             slowest=_slowest(record, summary.facts),
-            sabotages=sorted(record.sabotages, key=lambda line: line.killed),
+            sabotages=sorted((line for line in record.sabotages if line.tried), key=lambda line: line.killed),
             known={fact.fact for fact in record.facts},
             policy=_policy(style, script),
             style=style,

@@ -59,10 +59,9 @@ def headline(totals: Totals, record: Record) -> str:
 
 def _sentence(totals: Totals, record: Record) -> str:
     on = f"on Docker Engine {record.run.engine.version}"
-    survived = sum(not line.killed for line in record.sabotages)
-    if record.sabotages and not record.verdicts:
-        killed = len(record.sabotages) - survived
-        return f"{killed} of {count(len(record.sabotages), 'sabotage')} killed {on}"
+    tried = [line for line in record.sabotages if line.tried]
+    if tried and not record.verdicts:
+        return f"{sum(line.killed for line in tried)} of {count(len(tried), 'sabotage')} killed {on}"
     if not totals.exercised:
         return f"Nothing was exercised {on}"
     if totals.deviates:

@@ -200,9 +200,9 @@ class Init:
                 os._exit(127)
         os.close(error_write)
         with os.fdopen(error_read, "rb") as pipe:
-            error = pipe.read()
-        if error:
-            raise OSError(error.decode(errors="replace"))
+            complaint = pipe.read()
+        if complaint:
+            raise OSError(complaint.decode(errors="replace"))
         self._spawned.add(pid)
         return {"pid": pid}
 

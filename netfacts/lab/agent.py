@@ -41,7 +41,7 @@ class Agent:
         self._gone = ""
         self._process = converse(
             [sys.executable, "-m", "netfacts.agent", name],
-            log=self._log,  # type: ignore[arg-type]
+            log=self._log,
             cwd=_ROOT,
             env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin"), "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
         )

@@ -15,7 +15,7 @@ _PAUSE_S = 0.01
 
 
 def until(
-    condition: Callable[[], T | None], *, what: str, timeout_s: float, error: type[NetfactsError] = LabError
+    condition: Callable[[], T | None], *, what: str, timeout_s: float, error: Callable[[str], NetfactsError] = LabError
 ) -> T:
     """Ask `condition` again and again until it gives something true, and give that.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from netfacts.model.fact import Accuracy
-from netfacts.model.verdict import Expected, Finding
+from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 
 SCHEMA = 1
 
@@ -92,7 +92,10 @@ class VerdictLine(
 class SabotageLine(
     msgspec.Struct, frozen=True, kw_only=True, tag="sabotage", tag_field="kind", forbid_unknown_fields=True
 ):
-    """What a check said under one of its fact's sabotages. `killed` is whether it said `deviates`."""
+    """What a check said under one of its fact's sabotages.
+
+    `turned` is the verdict that its cases came to, `killed` whether that is `deviates`.
+    """
 
     fact: str
     sabotage: str
@@ -100,8 +103,13 @@ class SabotageLine(
     turned: str
     killed: bool
     reason: str = ""
-    observed: list[dict[str, object]] = []
+    observed: list[Observation] = []
     duration_s: float = 0.0
+
+    @property
+    def tried(self) -> bool:
+        """Whether it could be tried: a fact that is not exercised here can't be sabotaged here either."""
+        return self.turned != Verdict.NOT_EXERCISED.value
 
 
 class EndLine(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="kind", forbid_unknown_fields=True):

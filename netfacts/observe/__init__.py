@@ -3,7 +3,7 @@
 from netfacts.observe.capture import Capture, Packet, capture
 from netfacts.observe.firewall import Rule, Ruleset, nft_ruleset, rules
 from netfacts.observe.link import Link, Route, links, routes
-from netfacts.observe.process import Process, Socket, namespaces, processes, sockets
+from netfacts.observe.process import Process, Socket, namespaces, processes, serving, sockets
 
 __all__ = [
     "Capture",
@@ -21,5 +21,6 @@ __all__ = [
     "processes",
     "routes",
     "rules",
+    "serving",
     "sockets",
 ]

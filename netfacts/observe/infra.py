@@ -12,7 +12,7 @@ from netfacts.lab import Machine
 _COMMAND_S = 20.0
 
 
-class AgentBackend(BaseBackend):
+class AgentBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no types
     """Runs testinfra's commands through a machine's agent."""
 
     NAME = "netfacts"

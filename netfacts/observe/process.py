@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netfacts.lab import Machine, Vantage
+from netfacts.lab.wait import until
 from netfacts.model.errors import ProbeError
+
+# A program in a container listens some milliseconds after its start; more only where the machine is busy.
+_SERVING_S = 10.0
 
 Namespaces = dict[str, int]
 """Kind ("net", "mnt", "pid", "ipc", "uts") → inode."""
@@ -75,3 +79,18 @@ def sockets(vantage: Vantage, *, listening: bool = True) -> list[Socket]:
         for entry in vantage.machine.agent.call("sockets", net=vantage.net)
     ]
     return [socket for socket in found if not listening or socket.state in ("LISTEN", "UNCONN")]
+
+
+def serving(vantage: Vantage, port: int, *, protocol: str = "tcp") -> Socket:
+    """Wait until a program listens on a port of a vantage, and give its socket.
+
+    Raises: ProbeError where none does in time.
+    """
+
+    def found() -> Socket | None:
+        wanted = (protocol, port)
+        return next((socket for socket in sockets(vantage) if (socket.protocol, socket.port) == wanted), None)
+
+    return until(
+        found, what=f"a listener on {protocol} port {port} of {vantage}", timeout_s=_SERVING_S, error=ProbeError
+    )

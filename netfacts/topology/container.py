@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from netfacts.engine import Engine
 from netfacts.lab import Vantage, of_process
+from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
 from netfacts.run import Finished
 
@@ -37,7 +39,9 @@ class Container:
         """Ask the engine again."""
         self.said = self.engine.api.inspect_container(self.id)
         if self.pid:
-            self.netns = os.stat(self.engine.machine.path(f"/proc/{self.pid}/ns/net")).st_ino
+            # A process that ends at once may have gone by now; the kernel says so in either way.
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                self.netns = os.stat(self.engine.machine.path(f"/proc/{self.pid}/ns/net")).st_ino
 
     @property
     def pid(self) -> int:
@@ -99,6 +103,18 @@ class Container:
         """What its first process has printed."""
         printed: bytes = self.engine.api.logs(self.id, tail=50)
         return printed.decode(errors="replace")
+
+    def ended(self, *, timeout_s: float = 3.0) -> int | None:
+        """Wait for its first process to end, and give the exit status; None where it still runs after `timeout_s`."""
+        try:
+            until(self._has_ended, what=f"{self.name} to end", timeout_s=timeout_s, error=EngineError)
+        except EngineError:
+            return None
+        return int(self.said["State"]["ExitCode"])
+
+    def _has_ended(self) -> bool:
+        self.refresh()
+        return self.said["State"]["Status"] in ("exited", "dead")
 
     def run(self, *argv: str) -> Finished:
         """Run a program in it, by way of the engine (`docker exec`): slow, for where that is the point."""

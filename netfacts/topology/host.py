@@ -130,6 +130,8 @@ class Host:
         *,
         network: Network | None = None,
         mode: str = "",
+        pid: str = "",
+        ipc: str = "",
         address: str = "",
         publish: Mapping[str, Any] | None = None,
         publish_all: bool = False,
@@ -143,8 +145,9 @@ class Host:
         """Create and start a container of the probe image. `role` becomes part of its name.
 
         `mode` is Docker's --network value (`none`, `host`, `container:ID`); with neither it nor `network` the engine
-        chooses. `publish` maps "8080/tcp" to what the SDK takes: a host port, (address, port), (address,), None for
-        any, or a list of these. `links` maps a container's name to an alias.
+        chooses; `pid` and `ipc` are the values of --pid and --ipc. `publish` maps "8080/tcp" to what the SDK takes: a
+        host port, (address, port), (address,), None for any, or a list of these. `links` maps a container's name to an
+        alias.
 
         Raises: EngineError with the engine's words.
         """
@@ -155,6 +158,8 @@ class Host:
                 "image": image,
                 "command": list(command),
                 "mode": network.name if network else mode,
+                "pid": pid,
+                "ipc": ipc,
                 "address": address,
                 "publish": dict(publish or {}),
                 "publish_all": publish_all,
@@ -165,6 +170,8 @@ class Host:
         )
         host_config = api.create_host_config(
             network_mode=request["mode"] or None,
+            pid_mode=request["pid"] or None,
+            ipc_mode=request["ipc"] or None,
             port_bindings=request["publish"] or None,
             publish_all_ports=request["publish_all"],
             links=request["links"] or None,
@@ -172,7 +179,8 @@ class Host:
         networking = None
         if request["address"]:
             endpoint = api.create_endpoint_config(ipv4_address=request["address"])
-            networking = api.create_networking_config({request["mode"] or "bridge": endpoint})
+            # The stub takes a single endpoint for what is a mapping of them.
+            networking = docker.types.NetworkingConfig({request["mode"] or "bridge": endpoint})  # type: ignore[arg-type]
         ports = sorted({_port(key) for key in request["publish"]} | {(port, "tcp") for port in EXPOSED})
         created = self._call(
             "create container",

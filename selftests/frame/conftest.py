@@ -38,7 +38,7 @@ case "$*" in
         ;;
     *-m\\ pip*)
         echo "pip index=${PIP_INDEX_URL:-}" >>"$CALLS"
-        [ -z "${PIP_HANGS:-}" ] || sleep 30
+        [ -z "${PIP_HANGS:-}" ] || exec sleep 30
         [ -z "${PIP_FAILS:-}" ] || { echo 'ERROR: No matching distribution found for tox' >&2; exit 1; }
         ;;
 esac

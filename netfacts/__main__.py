@@ -1,0 +1,7 @@
+"""`python -m netfacts`."""
+
+import sys
+
+from netfacts.cli import main
+
+sys.exit(main())

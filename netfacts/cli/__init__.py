@@ -1,0 +1,5 @@
+"""The command line: `netfacts`."""
+
+from netfacts.cli.main import main
+
+__all__ = ["main"]

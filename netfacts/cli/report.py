@@ -1,0 +1,18 @@
+"""`netfacts report`: render a record again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from reports.page import write
+from reports.record import locate, read
+from reports.terminal import show
+
+
+def report(place: Path = typer.Argument(..., metavar="DIR", help="A run's folder or its record.jsonl.")) -> None:
+    """Make a run's page again from its record."""
+    record = read(locate(place))
+    show(record, write(place), console=Console())

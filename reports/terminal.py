@@ -1,0 +1,114 @@
+"""The summary of a record for a terminal: what a reader needs on one screen, and where the rest stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from netfacts.model.verdict import Verdict
+from reports.record import Record
+from reports.summary import Judged, Summary, summarise
+from reports.wording import VERDICTS, count, duration, headline, visible
+
+_STYLES = {
+    Verdict.DEVIATES: "bold red",
+    Verdict.INCONCLUSIVE: "bold yellow",
+    Verdict.CONFORMS: "green",
+    Verdict.NOT_EXERCISED: "dim",
+}
+_MOST_PROBLEMS = 8
+_MOST_SLOW = 3
+_REASON_LINES = 3
+
+
+def show(record: Record, page: Path, *, console: Console) -> None:
+    """Print the summary of a record; `page` is named as the place to read on."""
+    console.print(render(record, page))
+
+
+def render(record: Record, page: Path) -> RenderableType:
+    """Give the summary as something rich can print."""
+    summary = summarise(record.facts, record.verdicts, interrupted=record.interrupted)
+    parts: list[RenderableType] = [Text(), _headline(record, summary)]
+    if record.verdicts:
+        parts += [Text(), _areas(summary)]
+    parts += [*_problems(summary), *_survivors(record), Text(), *_footer(record, page)]
+    return Group(*parts)
+
+
+def _headline(record: Record, summary: Summary) -> Text:
+    survived = any(not line.killed for line in record.sabotages if line.tried)
+    bad = summary.totals.deviates or survived
+    unsure = record.interrupted or summary.totals.inconclusive
+    style = "bold red" if bad else "bold yellow" if unsure else "bold green"
+    return Text(headline(summary.totals, record), style=style)
+
+
+def _areas(summary: Summary) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("area")
+    shown = [verdict for verdict in VERDICTS if summary.totals.of(verdict)]
+    for verdict in shown:
+        table.add_column(VERDICTS[verdict][1], justify="right")
+    for area in summary.areas:
+        cells = [Text(str(area.totals.of(verdict) or "·"), style=_STYLES[verdict]) for verdict in shown]
+        table.add_row(area.name, *cells)
+    return table
+
+
+def _problems(summary: Summary) -> list[RenderableType]:
+    bad = [judged for judged in summary.facts if judged.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE)]
+    left_out = [judged for judged in summary.facts if judged.verdict is Verdict.NOT_EXERCISED]
+    parts: list[RenderableType] = []
+    for judged in bad[:_MOST_PROBLEMS]:
+        parts += [Text(), _problem(judged)]
+    if len(bad) > _MOST_PROBLEMS:
+        parts += [Text(), Text(f"… and {len(bad) - _MOST_PROBLEMS} more: see the page", style="dim")]
+    if left_out:
+        parts.append(Text())
+        reasons: dict[str, list[str]] = {}
+        for judged in left_out:
+            reasons.setdefault(judged.reason, []).append(judged.fact.fact)
+        for reason, facts in list(reasons.items())[:_MOST_PROBLEMS]:
+            named = ", ".join(facts) if len(facts) <= 4 else f"{len(facts)} facts"
+            parts.append(Text(f"– not exercised: {named}: {visible(reason)}", style="dim"))
+    return parts
+
+
+def _problem(judged: Judged) -> RenderableType:
+    sign, word = VERDICTS[judged.verdict]
+    title = Text.assemble((f"{sign} {judged.fact.fact}", _STYLES[judged.verdict]), (f"  {word}", "dim"))
+    lines = visible(judged.reason).splitlines()
+    said = "\n".join(lines[:_REASON_LINES] + (["…"] if len(lines) > _REASON_LINES else []))
+    return Group(title, Padding(Text(said), (0, 0, 0, 2)))
+
+
+def _survivors(record: Record) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for line in record.sabotages:
+        if line.tried and not line.killed:
+            parts.append(Text(f"✗ {line.fact} survived: {line.sabotage or line.reason} → {line.turned}", style="bold red"))
+            if line.sabotage and line.reason:
+                parts.append(Padding(Text(visible(line.reason).splitlines()[0], style="dim"), (0, 0, 0, 2)))
+    return [Text(), *parts] if parts else []
+
+
+def _footer(record: Record, page: Path) -> list[RenderableType]:
+    engine = record.run.engine
+    lines = [
+        Text(
+            f"engine  {engine.version} ({engine.spec}), API {engine.api}, {engine.firewall}"
+            f" · kernel {record.run.kernel} · {record.run.machine}",
+            style="dim",
+        )
+    ]
+    if record.end is not None:
+        end = record.end
+        built = f"{count(end.labs, 'lab')}, {count(end.engines, 'engine')}, {count(end.containers, 'container')}"
+        slow = ", ".join(f"{fact} {duration(spent)}" for fact, spent in end.slowest[:_MOST_SLOW])
+        lines.append(Text(f"took    {duration(end.duration_s)}: {built}" + (f" · slowest: {slow}" if slow else ""), style="dim"))
+    return [*lines, Text.assemble(("page    ", "dim"), (str(page), "bold"))]

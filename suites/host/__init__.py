@@ -1,0 +1,1 @@
+"""Host mode: containers in the host's own network namespace."""

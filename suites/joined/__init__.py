@@ -1,0 +1,1 @@
+"""Container mode: containers that join another container's network namespace."""

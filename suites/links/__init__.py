@@ -1,0 +1,1 @@
+"""Links: the legacy --link between containers on the default bridge."""

@@ -1,0 +1,1 @@
+"""The predefined networks, and the one a container gets unasked."""

@@ -1,0 +1,1 @@
+"""None mode: containers with nothing but a loopback."""
