@@ -24,7 +24,9 @@ async def statistics(args: dict[str, Any]) -> dict[str, int]:
         _, _, kept, count = struct.unpack("=IIQI", told)
         if not kept:
             return {}
-        told = _ask(sock, args["interface"], struct.pack("=III", _GSTRINGS, _SS_STATS, count) + bytes(count * _NAME_BYTES))
+        told = _ask(
+            sock, args["interface"], struct.pack("=III", _GSTRINGS, _SS_STATS, count) + bytes(count * _NAME_BYTES)
+        )
         texts = [told[start : start + _NAME_BYTES] for start in range(12, len(told), _NAME_BYTES)]
         told = _ask(sock, args["interface"], struct.pack("=II", _GSTATS, count) + bytes(count * 8))
         values = struct.unpack(f"={count}Q", told[8:])

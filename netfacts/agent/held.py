@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import secrets
 import socket
@@ -58,5 +59,5 @@ async def _echo(sock: socket.socket, prefix: str) -> None:
     while not data.endswith(line):
         chunk = await loop.sock_recv(sock, 4096)
         if not chunk:
-            raise ConnectionResetError("closed before an answer")
+            raise ConnectionResetError(errno.ECONNRESET, "closed before an answer")
         data += chunk

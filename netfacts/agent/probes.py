@@ -60,16 +60,21 @@ async def _probe(probe: _Probe, gate: asyncio.Semaphore) -> _Answer:
         try:
             async with asyncio.timeout(probe["timeout_s"]):
                 answer = await _KINDS[probe["kind"]](probe)
-        except TimeoutError as error:
-            # The kernel's own ETIMEDOUT is a TimeoutError too.
-            answer = {"outcome": "timed_out", "detail": str(error)}
         except OSError as error:
-            outcome = _OUTCOMES.get(error.errno or 0, "probe_error")
-            answer = {"outcome": outcome, "detail": os.strerror(error.errno) if error.errno else str(error)}
+            answer = outcome_of(error)
         except Exception as error:
             answer = {"outcome": "probe_error", "detail": f"{type(error).__name__}: {error}"}
         answer["latency_ms"] = round((time.perf_counter() - started) * 1000, 3)
         return answer
+
+
+def outcome_of(error: OSError) -> _Answer:
+    """Give the answer of a probe that ended in this error."""
+    # The kernel's own ETIMEDOUT is a TimeoutError too.
+    if isinstance(error, TimeoutError):
+        return {"outcome": "timed_out", "detail": str(error)}
+    outcome = _OUTCOMES.get(error.errno or 0, "probe_error")
+    return {"outcome": outcome, "detail": os.strerror(error.errno) if error.errno else str(error)}
 
 
 def _family(address: str) -> socket.AddressFamily:

@@ -8,8 +8,9 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from netfacts.agent import command, protocol, reading, resolve, sysctl
+from netfacts.agent import command, ethtool, protocol, reading, resolve, sysctl
 from netfacts.agent.capture import Captures
+from netfacts.agent.held import Held
 from netfacts.agent.listeners import Listeners
 from netfacts.agent.probes import probe_all
 
@@ -23,15 +24,18 @@ def serve(channel: socket.socket) -> None:
 
 async def _serve(channel: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=channel, limit=protocol.MAX_LINE_BYTES)
-    listeners, captures = Listeners(), Captures()
+    listeners, captures, held = Listeners(), Captures(), Held()
     ops: dict[str, _Op] = {
         "probe": probe_all,
         "resolve": resolve.resolve,
+        "hold": held.open,
+        "say": held.say,
         "listen": listeners.open,
         "close": listeners.close,
         "capture": captures.start,
         "captured": captures.stop,
         "exec": command.execute,
+        "ethtool": ethtool.statistics,
         "sockets": reading.sockets,
         "processes": reading.processes,
         "files": reading.files,

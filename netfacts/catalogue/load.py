@@ -82,7 +82,7 @@ def load(folder: Path = FACTS) -> Catalogue:
 def _read(path: Path) -> Iterator[Fact]:
     try:
         tables = msgspec.toml.decode(path.read_bytes(), type=dict[str, dict[str, object]])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError("could not read the catalogue", where=str(path), returned=str(error)) from None
     for group, entries in tables.items():
         for name, table in entries.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -52,8 +52,8 @@ class Engine:
 
     # -- life
 
-    def start(self, *, flags: Sequence[str] | None = None) -> None:
-        """Start the daemon, with other flags if given, and wait until it answers.
+    def start(self, *, flags: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
+        """Start the daemon, with other flags and with variables if given, and wait until it answers.
 
         Raises: EngineError with the end of its log.
         """
@@ -67,7 +67,7 @@ class Engine:
                 "spawn",
                 argv=self._argv(),
                 # Nothing of the caller's environment: no proxy, no DOCKER_* that changes the engine under test.
-                env={"PATH": _PATH, "HOME": "/root", "TMPDIR": "/tmp"},
+                env={"PATH": _PATH, "HOME": "/root", "TMPDIR": "/tmp", **(environment or {})},
                 log=_LOG,
                 root=str(root) if root else "",
                 name="engine",
@@ -162,6 +162,13 @@ class Engine:
         Raises: ProbeError where it can't be started.
         """
         return self.machine.execute(argv, mnt=f"/proc/{self.pid}/ns/mnt", text=text, timeout_s=timeout_s)
+
+    def docker(self, *argv: str, timeout_s: float = 10.0) -> Finished:
+        """Run the engine's own command line client, for where what a person types is the point.
+
+        Raises: ProbeError where the engine comes without one.
+        """
+        return self.execute(["docker", f"--host=unix://{_SOCKET}", *argv], timeout_s=timeout_s)
 
     @cached_property
     def info(self) -> EngineInfo:

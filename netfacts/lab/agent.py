@@ -176,3 +176,6 @@ class Refusal(ProbeError):
         super().__init__("the agent could not do what it was asked", where=where, returned=said)
         self.kind = kind
         self.errno = errno
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Refusal, (self.returned, self.where, self.kind, self.errno))

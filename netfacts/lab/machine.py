@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from netfacts.lab.agent import Agent
+from netfacts.lab.wait import until
 from netfacts.lab.wire import Netlink, Segment
 from netfacts.model.errors import LabError
 from netfacts.model.lab import LabSpec, MachineSpec
@@ -20,6 +22,8 @@ _SYSCTLS = {
     "net.ipv6.conf.all.accept_dad": "0",
     "net.ipv6.conf.default.accept_dad": "0",
 }
+
+_KILL_S = 5.0
 
 
 class Machine:
@@ -127,6 +131,22 @@ class Machine:
         )
         status = -9 if said["exit"] is None else said["exit"]
         return Finished(tuple(argv), status, said["out"], said["err"])
+
+    def kill(self, *pids: int) -> None:
+        """Kill processes of the machine, and wait until they have let go of their sockets.
+
+        Raises: LabError where one has not in time.
+        """
+        for pid in pids:
+            self.agent.call("signal", pid=pid, signal=int(signal.SIGKILL))
+        for pid in pids:
+            until(partial(self._has_ended, pid), what=f"process {pid} to end", timeout_s=_KILL_S)
+
+    def _has_ended(self, pid: int) -> bool:
+        """Whether a process has gone, or is a zombie without further threads."""
+        stat, threads = self.agent.call("files", paths=[f"/proc/{pid}/stat", f"/proc/{pid}/task"])
+        state = stat.get("text", "").rpartition(") ")[2][:1]
+        return state in ("", "Z", "X") and len(threads.get("names", ())) <= 1
 
     def read(self, *paths: str, root: str = "") -> list[str | None]:
         """Read text files of the machine; None for one that is not there or can't be read."""

@@ -2,25 +2,35 @@
 
 from netfacts.observe.capture import Capture, Packet, capture
 from netfacts.observe.firewall import Rule, Ruleset, nft_ruleset, rules
-from netfacts.observe.link import Link, Route, links, routes
+from netfacts.observe.link import Link, Route, interface, links, routes, statistics
+from netfacts.observe.output import output
+from netfacts.observe.overlay import Remote, remotes
 from netfacts.observe.process import Process, Socket, namespaces, processes, serving, sockets
+from netfacts.observe.sysctl import ephemeral_ports, sysctl
 
 __all__ = [
     "Capture",
     "Link",
     "Packet",
     "Process",
+    "Remote",
     "Route",
     "Rule",
     "Ruleset",
     "Socket",
     "capture",
+    "ephemeral_ports",
+    "interface",
     "links",
     "namespaces",
     "nft_ruleset",
+    "output",
     "processes",
+    "remotes",
     "routes",
     "rules",
     "serving",
     "sockets",
+    "statistics",
+    "sysctl",
 ]

@@ -50,12 +50,33 @@ def links(vantage: Vantage) -> list[Link]:
     return parse_links(_ip(vantage, "-d", "address", "show"))
 
 
+def interface(vantage: Vantage, name: str) -> Link:
+    """Read the link of this name.
+
+    Raises: ProbeError where there is none.
+    """
+    found = links(vantage)
+    for link in found:
+        if link.name == name:
+            return link
+    raise ProbeError(f"there is no link {name}", where=str(vantage), returned=", ".join(link.name for link in found))
+
+
 def routes(vantage: Vantage, *, family: int = 4) -> list[Route]:
     """Read the main routing table of a vantage.
 
     Raises: ProbeError.
     """
     return parse_routes(_ip(vantage, f"-{family}", "route", "show"))
+
+
+def statistics(vantage: Vantage, interface: str) -> dict[str, int]:
+    """Read what `ethtool -S` prints of a link: its driver's own statistics, by name.
+
+    Raises: ProbeError where there is no such link.
+    """
+    said: dict[str, int] = vantage.machine.agent.call("ethtool", net=vantage.net, interface=interface)
+    return said
 
 
 def parse_links(text: str) -> list[Link]:

@@ -1,16 +1,19 @@
 """Probes: questions put to addresses and names, from any vantage, many at once."""
 
 from netfacts.probe.ask import Answer, Probe, ask, http, icmp, tcp, udp
+from netfacts.probe.held import Held, hold
 from netfacts.probe.listener import Listener, listen
 from netfacts.probe.name import DnsAnswer, Resolution, query, resolve
 
 __all__ = [
     "Answer",
     "DnsAnswer",
+    "Held",
     "Listener",
     "Probe",
     "Resolution",
     "ask",
+    "hold",
     "http",
     "icmp",
     "listen",

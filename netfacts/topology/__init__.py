@@ -3,5 +3,6 @@
 from netfacts.topology.container import Container, PortBinding
 from netfacts.topology.host import Host
 from netfacts.topology.network import Network
+from netfacts.topology.refusal import refusal
 
-__all__ = ["Container", "Host", "Network", "PortBinding"]
+__all__ = ["Container", "Host", "Network", "PortBinding", "refusal"]

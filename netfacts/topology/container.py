@@ -104,7 +104,7 @@ class Container:
         printed: bytes = self.engine.api.logs(self.id, tail=50)
         return printed.decode(errors="replace")
 
-    def ended(self, *, timeout_s: float = 3.0) -> int | None:
+    def ended(self, *, timeout_s: float = 5.0) -> int | None:
         """Wait for its first process to end, and give the exit status; None where it still runs after `timeout_s`."""
         try:
             until(self._has_ended, what=f"{self.name} to end", timeout_s=timeout_s, error=EngineError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import docker.errors
@@ -13,15 +14,20 @@ import requests.exceptions
 from netfacts.engine import Engine
 from netfacts.engine.image import EXPOSED, IMAGE
 from netfacts.lab import Vantage, of_machine
+from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
 from netfacts.model.verdict import Scene, SceneContainer, SceneNetwork
 from netfacts.topology.container import Container
 from netfacts.topology.network import Network
+from netfacts.topology.refusal import Refused
 
 Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 """Changes what an engine is asked to create: how a sabotage plays an engine that ignores an option."""
 
 _FOREVER = ("sleep", "1d")
+# A swarm's networks have IDs of their own kind; those of one engine's are 64 hexadecimal digits.
+_SWARM_ID_LENGTH = 25
+_PARTING_S = 10.0
 _LABEL = "org.netfacts.check"
 
 
@@ -205,6 +211,21 @@ class Host:
             container.refresh()
         return container
 
+    def typed(self, role: str, *options: str) -> Container:
+        """Create a container by `docker create OPTIONS`, as a person types it for `docker run`, and start it.
+
+        Raises: Refused with the client's or the engine's words.
+        """
+        request = self._asked({"name": f"{role}-{self._tag}", "typed": list(options)})
+        common = ("--name", request["name"], "--label", f"{_LABEL}={self._check}")
+        done = self.engine.docker("create", *common, *request["typed"], IMAGE, *_FOREVER)
+        done.checked(f"docker refused to create container {request['name']}", Refused)
+        container = Container(self.engine, done.out.strip(), request["name"])
+        self.containers.append(container)
+        self._roles[role] = container
+        self.start(container)
+        return container
+
     def start(self, container: Container) -> None:
         """Start a container.
 
@@ -292,6 +313,10 @@ class Host:
                 for future in [pool.submit(self._remove, container) for container in reversed(containers)]:
                     if error := future.exception():
                         errors.append(error if isinstance(error, Exception) else EngineError(str(error)))
+        try:
+            self._await_parting(containers, networks)
+        except (EngineError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            errors.append(error)
         for network in reversed(networks):
             try:
                 self.engine.api.remove_network(network.id)
@@ -301,6 +326,33 @@ class Host:
                 errors.append(error)
         if errors:
             raise ExceptionGroup(f"could not remove what {self._check or 'a check'} had built on {self.name}", errors)
+
+    def _await_parting(self, containers: Sequence[Container], networks: Sequence[Network]) -> None:
+        """Wait until the engine has let go of the overlays that removed containers were on.
+
+        The swarm's manager is told of a removal only afterwards, and refuses until then to remove the network ("in use
+        by task"); and what a node has not yet taken down would meet the next network of the same subnet. An engine that
+        takes part in an overlay names `Peers` in it; a worker that does not knows no such network.
+
+        Raises: EngineError.
+        """
+        # A container that never started has said nothing.
+        spoke = [container for container in containers if container.said]
+        used = {(str(end["NetworkID"]), name) for container in spoke for name, end in container.networks.items()}
+        for identity, name in sorted(used | {(network.id, network.name) for network in networks}):
+            if len(identity) == _SWARM_ID_LENGTH:
+                until(
+                    partial(self._has_left, identity),
+                    what=f"{self.name} to leave the overlay {name}",
+                    timeout_s=_PARTING_S,
+                    error=EngineError,
+                )
+
+    def _has_left(self, identity: str) -> bool:
+        try:
+            return not self.engine.api.inspect_network(identity).get("Peers")
+        except docker.errors.NotFound:
+            return True
 
     def _remove(self, container: Container) -> None:
         self._release(container)
@@ -320,7 +372,7 @@ class Host:
         try:
             return call()
         except docker.errors.APIError as error:
-            raise EngineError(
+            raise Refused(
                 f"the engine refused to {verb} {name}", where=self.name, returned=str(error.explanation or error)
             ) from None
         except requests.exceptions.RequestException as error:

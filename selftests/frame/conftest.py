@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 # What toxw may take for granted on any system.
-_BASICS = ("cat", "chmod", "cp", "dirname", "grep", "ldd", "mkdir", "readlink", "rm", "sed", "sleep", "tail")
+_BASICS = ("cat", "chmod", "cp", "dirname", "grep", "ldd", "mkdir", "readlink", "rm", "sed", "tail")
 
 # A python3 that records its calls, makes a .venv of itself, and stands for the tox in it.
 _PYTHON = """#!/bin/sh
@@ -38,7 +38,11 @@ case "$*" in
         ;;
     *-m\\ pip*)
         echo "pip index=${PIP_INDEX_URL:-}" >>"$CALLS"
-        [ -z "${PIP_HANGS:-}" ] || exec sleep 30
+        # As pip does, it hangs in Python: between a shell's fork and exec, dash loses signals.
+        [ -z "${PIP_HANGS:-}" ] || exec "$PIP_HANGS" -c '
+import os, pathlib, time
+pathlib.Path(os.environ["CALLS"]).write_text("pip hangs")
+time.sleep(30)'
         [ -z "${PIP_FAILS:-}" ] || { echo 'ERROR: No matching distribution found for tox' >&2; exit 1; }
         ;;
 esac

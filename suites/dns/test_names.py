@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fixtures.claim import Act, Claim
-from fixtures.sabotage import Stage, strike
+from fixtures.sabotage import Stage, strike, tamper
+from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.probe import ask, icmp, resolve
-from netfacts.topology import Host
-from netfacts.verdict import seen
+from netfacts.observe import output
+from netfacts.probe import ask, icmp, query, resolve
+from netfacts.topology import Container, Host
+from netfacts.verdict import equal, seen
+
+
+@pytest.mark.fact("dns.user-net-names")
+def test_user_network_resolves_names(host: Host, act: Act, claim: Claim) -> None:
+    """On a user-defined network, containers resolve each other's names to their addresses."""
+    shared = host.network("shared")
+    web, box = host.container("web", network=shared), host.container("box", network=shared)
+
+    with act:
+        found = [*resolve(box.vantage, web.name), *resolve(web.vantage, box.name)]
+        answer = query(box.vantage, "127.0.0.11", web.name)
+        claim.show("/etc/resolv.conf in the container", _resolv_conf(box))
+        claim.show(f"127.0.0.11, asked for {web.name}", f"{answer.outcome} {answer.rcode} {' '.join(answer.records)}")
+
+    claim.judge(
+        *(seen(name, Outcome.CONNECTED) for name in found),
+        equal(f"addresses of {web.name}", found[0].addresses, (web.address,), vantage=box.vantage),
+        equal(f"addresses of {box.name}", found[1].addresses, (box.address,), vantage=web.vantage),
+    )
+
+
+def _resolv_conf(container: Container) -> str:
+    (text,) = container.engine.machine.read("/etc/resolv.conf", root=f"/proc/{container.pid}/root")
+    return text or ""
+
+
+@tamper("dns.user-net-names", "the engine ignores --network: the containers are on the default bridge")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | ({"mode": ""} if "mode" in request else {})
+
+
+@strike("dns.user-net-names", "the rules that lead to the engine's server are flushed in one container")
+def _(stage: Stage) -> None:
+    engine, box = stage.host.engine, stage.container("box").vantage
+    done = box.machine.execute(["iptables", "-t", "nat", "-F"], net=box.net, mnt=f"/proc/{engine.pid}/ns/mnt")
+    done.checked("could not flush the container's nat table", LabError)
 
 
 @pytest.mark.fact("dns.not-default-bridge")
@@ -30,3 +70,39 @@ def _(stage: Stage) -> None:
     network = stage.host.network("shared")
     for role in ("box", "other"):
         stage.host.connect(network, stage.container(role))
+
+
+@pytest.mark.fact("dns.scope")
+def test_name_resolves_only_on_a_shared_user_network(host: Host, act: Act, claim: Claim) -> None:
+    """A container's name resolves only for containers that share a user-defined network with it.
+
+    web ─┐
+    box ─┴─ near     both ─┬─ near     other ── far
+                           └─ far
+    """
+    near, far = host.network("near"), host.network("far")
+    web, box = host.container("web", network=near), host.container("box", network=near)
+    both, other = host.container("both", network=far), host.container("other", network=far)
+    host.connect(near, both)
+    # Its resolver works: what it does not find is not there for it.
+    claim.control(*(seen(found, Outcome.CONNECTED, control=True) for found in resolve(other.vantage, both.name)))
+
+    with act:
+        sharing = [*resolve(box.vantage, web.name), *resolve(both.vantage, web.name)]
+        (alone,) = resolve(other.vantage, web.name)
+        claim.show("ip addr in the container that shares no network", output(other.vantage, "ip", "-4", "addr"))
+
+    claim.judge(
+        *(equal(f"{web.name} resolves to", found.addresses, (web.address,), vantage=found.vantage) for found in sharing),
+        seen(alone, Outcome.NAME_NOT_FOUND),
+    )
+
+
+@strike("dns.scope", "the container that shares no network is connected to one")
+def _(stage: Stage) -> None:
+    stage.host.connect(stage.network("near"), stage.container("other"))
+
+
+@strike("dns.scope", "the container that shares two networks is disconnected from one")
+def _(stage: Stage) -> None:
+    stage.host.disconnect(stage.network("near"), stage.container("both"))

@@ -1,0 +1,1 @@
+"""Reachability on one host: within a network, from the host, across networks."""

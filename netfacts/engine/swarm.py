@@ -1,0 +1,88 @@
+"""Makes engines one swarm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+
+from netfacts.engine.engine import Engine
+from netfacts.lab.wait import until
+from netfacts.model.errors import EngineError
+
+_READY_S = 20.0
+_OWN_NETWORKS = {"ingress", "docker_gwbridge"}
+"""What an engine makes of its own when it becomes part of a swarm, some time after it has said that it is ready."""
+
+
+def form_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
+    """Make `manager` the manager of a new swarm that `workers` join, and wait until all of them are ready.
+
+    Undo: none, a swarm ends with its engines.
+
+    Raises: EngineError with the engine's words, or saying who was not ready in time.
+    """
+    address = manager.machine.address
+    _asked(manager, "become a swarm's manager", lambda api: api.init_swarm(advertise_addr=address, listen_addr=address))
+    token = _asked(manager, "name the swarm's tokens", lambda api: api.inspect_swarm())["JoinTokens"]["Worker"]
+    for worker in workers:
+        _join(worker, address, token)
+    await_swarm(manager, workers)
+
+
+def _join(worker: Engine, manager: str, token: str) -> None:
+    own = worker.machine.address
+    _asked(
+        worker,
+        "join the swarm",
+        lambda api: api.join_swarm([manager], token, listen_addr=own, advertise_addr=own),
+    )
+
+
+def await_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
+    """Wait until the manager calls every node ready, and every engine has the swarm's own networks.
+
+    Raises: EngineError.
+    """
+    engines = [manager, *workers]
+    lacking = ""
+
+    def ready() -> bool:
+        nonlocal lacking
+        lacking = _lacking(manager, engines)
+        return not lacking
+
+    def late(attempted: str) -> EngineError:
+        logs = "\n".join(f"{engine.machine.name}: {engine.log_tail(5)}" for engine in engines)
+        return EngineError(attempted, where=manager.machine.name, returned=f"{lacking}\n{logs}")
+
+    until(ready, what="the swarm to be ready", timeout_s=_READY_S, error=late)
+
+
+def _lacking(manager: Engine, engines: Sequence[Engine]) -> str:
+    """Say what is missing for a swarm of these engines, "" for nothing."""
+    states = [str(node["Status"]["State"]) for node in _asked(manager, "list its nodes", lambda api: api.nodes())]
+    if sorted(states) != ["ready"] * len(engines):
+        return f"of {len(engines)} nodes the manager calls {', '.join(states)}"
+    for engine in engines:
+        names = {str(network["Name"]) for network in _asked(engine, "list its networks", lambda api: api.networks())}
+        if missing := _OWN_NETWORKS - names:
+            return f"{engine.machine.name} has not made {' and '.join(sorted(missing))}"
+    return ""
+
+
+def _asked(engine: Engine, verb: str, call: Callable[[docker.APIClient], Any]) -> Any:
+    try:
+        return call(engine.api)
+    except docker.errors.APIError as error:
+        raise EngineError(
+            f"the engine refused to {verb}", where=engine.machine.name, returned=str(error.explanation or error)
+        ) from None
+    except requests.exceptions.RequestException as error:
+        raise EngineError(
+            f"the engine did not answer when asked to {verb}",
+            where=engine.machine.name,
+            returned=f"{error}\n{engine.log_tail()}",
+        ) from None

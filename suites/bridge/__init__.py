@@ -1,0 +1,1 @@
+"""The default bridge: its device, its addresses and what the engine says of it."""

@@ -1,0 +1,101 @@
+"""The device docker0: that it is there, its address, its ports."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.labs import LiveLab
+from fixtures.sabotage import Stage, flags, strike
+from netfacts.lab import Vantage, of_machine
+from netfacts.observe import interface, links, output, routes
+from netfacts.topology import Host
+from netfacts.verdict import equal
+
+_BRIDGE = "docker0"
+
+
+@pytest.mark.fact("docker0.exists")
+def test_daemon_creates_docker0(live: LiveLab, host: Host, act: Act, claim: Claim) -> None:
+    """A host on which a daemon was started for the first time has a Linux bridge called docker0."""
+    without_engine = of_machine(live.lab["resolver"])
+    claim.control(equal("docker0 where no daemon was ever started", _kind(without_engine, _BRIDGE), "", control=True))
+
+    with act:
+        kind = _kind(host.vantage, _BRIDGE)
+        claim.show("ip -d link show", output(host.vantage, "ip", "-d", "link", "show"))
+
+    claim.judge(equal("kind of the link docker0", kind, "bridge", vantage=host.vantage))
+
+
+def _kind(vantage: Vantage, name: str) -> str:
+    return next((link.kind for link in links(vantage) if link.name == name), "")
+
+
+flags("docker0.exists", "--bridge=none")
+
+
+@pytest.mark.fact("docker0.default-addr")
+def test_docker0_has_the_first_address_of_the_first_pool(host: Host, act: Act, claim: Claim) -> None:
+    """On a host where nothing else uses 172.17.0.0/16, docker0 has the address 172.17.0.1/16."""
+    pool = IPv4Network("172.17.0.0/16")
+    others = _overlapping(host.vantage, pool)
+    claim.control(equal(f"routes of the host into {pool} but docker0's own", others, [], control=True))
+
+    with act:
+        docker0 = interface(host.vantage, _BRIDGE)
+        claim.show("ip -4 route", output(host.vantage, "ip", "-4", "route"))
+
+    claim.judge(
+        equal("IPv4 addresses of docker0", [str(end) for end in docker0.ipv4], ["172.17.0.1/16"], vantage=host.vantage)
+    )
+
+
+def _overlapping(vantage: Vantage, pool: IPv4Network) -> list[str]:
+    found = [route.destination for route in routes(vantage) if route.device != _BRIDGE]
+    return [prefix for prefix in found if IPv4Network(prefix.replace("default", "0.0.0.0/0")).overlaps(pool)]
+
+
+@strike("docker0.default-addr", "172.17.0.0/16 is routed elsewhere when the daemon makes docker0")
+def _(stage: Stage) -> None:
+    engine, machine = stage.host.engine, stage.host.machine
+    engine.stop()
+    machine.netlink.do("link", "del", index=machine.netlink.index(_BRIDGE))
+    machine.route("172.17.0.0/16", via=stage.machine("resolver").address)
+    engine.start()
+
+
+@pytest.mark.fact("docker0.empty-bridge")
+def test_docker0_gains_one_port_for_each_running_container(host: Host, act: Act, claim: Claim) -> None:
+    """docker0 has no ports while no container runs, and one veth port for each that does."""
+    empty = _ports(host.vantage)
+    host.container("web")
+    host.container("box")
+    host.container("idle", start=False)
+
+    with act:
+        full = _ports(host.vantage)
+        claim.show("ip link show master docker0", output(host.vantage, "ip", "link", "show", "master", _BRIDGE))
+
+    claim.judge(
+        equal("kinds of docker0's ports while no container runs", empty, [], vantage=host.vantage),
+        equal("kinds of docker0's ports while two run and a third does not", full, ["veth"] * 2, vantage=host.vantage),
+    )
+
+
+def _ports(vantage: Vantage) -> list[str]:
+    return [link.kind for link in links(vantage) if link.master == _BRIDGE]
+
+
+@strike("docker0.empty-bridge", "one container's veth is taken off docker0")
+def _(stage: Stage) -> None:
+    netlink = stage.host.machine.netlink
+    port = next(link for link in links(stage.host.vantage) if link.master == _BRIDGE)
+    netlink.do("link", "set", index=port.index, master=0)
+
+
+@strike("docker0.empty-bridge", "the container that was only created is started")
+def _(stage: Stage) -> None:
+    stage.host.start(stage.container("idle"))

@@ -1,0 +1,1 @@
+"""Egress: how the connections of containers leave the host."""

@@ -1,0 +1,163 @@
+"""Masquerading: whose address the connections of containers bear."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, flags, strike, tamper
+from netfacts.lab import Vantage
+from netfacts.model.verdict import Outcome
+from netfacts.observe import Capture, capture, rules
+from netfacts.probe import Probe, ask, icmp, listen, tcp, udp
+from netfacts.topology import Host
+from netfacts.verdict import equal, holds, seen, source_is
+
+
+@pytest.mark.fact("bridge.masquerade-rule")
+def test_nat_table_masquerades_each_bridge_network(host: Host, act: Act, claim: Claim) -> None:
+    """For each bridge network the nat table has a MASQUERADE rule for what leaves by another interface."""
+    networks = [host.predefined(), host.network("shared")]
+
+    with act:
+        found = [rule.text for rule in rules(host.engine).of("nat", "POSTROUTING")]
+
+    claim.show("sudo iptables -t nat -S POSTROUTING", "\n".join(found))
+    wanted = {net.name: f"-A POSTROUTING -s {net.subnet} ! -o {net.bridge} -j MASQUERADE" for net in networks}
+    claim.judge(
+        *(holds(f"nat rules for network {name}", rule in found, found, expected=rule) for name, rule in wanted.items())
+    )
+
+
+flags("bridge.masquerade-rule", "--ip-masq=false")
+
+
+@strike("bridge.masquerade-rule", "the rule of the user-defined network is deleted")
+def _(stage: Stage) -> None:
+    stage.delete_rules("nat", "POSTROUTING", stage.network("shared").subnet)
+
+
+@tamper("bridge.masquerade-rule", "the engine makes networks without masquerading")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"options": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}
+
+
+@pytest.mark.fact("bridge.masquerade-source")
+@pytest.mark.parametrize(("protocol", "probe"), [("tcp", tcp), ("udp", udp)], ids=["protocol=tcp", "protocol=udp"])
+def test_outside_listener_sees_the_hosts_address(
+    protocol: str, probe: Callable[..., Probe], host: Host, client: Vantage, act: Act, claim: Claim
+) -> None:
+    """An outside listener sees the host's address as the source of a container's traffic.
+
+    host [box] ── lan ── client
+    """
+    box = host.container("box")
+    listener = listen(client, protocol=protocol)
+    (direct,) = ask(probe(host.vantage, client.machine.address, listener.port))
+    claim.control(seen(direct, Outcome.CONNECTED, control=True))
+
+    with act:
+        (answer,) = ask(probe(box.vantage, client.machine.address, listener.port))
+
+    claim.show("sudo iptables-save -t nat", rules(host.engine).text("nat"))
+    claim.judge(source_is(answer, host.address))
+
+
+@pytest.mark.fact("bridge.masquerade-source")
+@pytest.mark.parametrize("protocol", ["icmp"], ids=["protocol=icmp"])
+def test_ping_arrives_outside_from_the_hosts_address(
+    protocol: str, host: Host, client: Vantage, act: Act, claim: Claim
+) -> None:
+    """A container's ping arrives at an outside host from the host's address.
+
+    host [box] ── lan ── client: capture on eth0
+    """
+    box = host.container("box")
+    nonce = secrets.token_hex(8)
+
+    with act, capture(client, "eth0") as arrived:
+        ask(icmp(box.vantage, client.machine.address, nonce=nonce))
+
+    claim.show(f"sudo tcpdump -n -i eth0 {protocol}, on {client}", arrived.text(arrived.carrying(nonce)))
+    sources = _sources(arrived, nonce, client.machine.address)
+    claim.judge(equal("source of the ping that arrives", sources, {host.address}, vantage=client))
+
+
+flags("bridge.masquerade-source", "--ip-masq=false")
+
+
+@strike("bridge.masquerade-source", "the MASQUERADE rule is deleted, and the way back is open")
+def _(stage: Stage) -> None:
+    _expose_sources(stage)
+
+
+def _expose_sources(stage: Stage) -> None:
+    """Let containers' own addresses out, and answers to them in."""
+    subnet = stage.host.predefined().subnet
+    stage.delete_rules("nat", "POSTROUTING", subnet)
+    # From 28 on, the raw table drops whatever comes to a container's address from another interface.
+    stage.iptables("-t", "raw", "-F", "PREROUTING")
+    stage.machine("client").route(subnet, stage.host.address)
+
+
+@pytest.mark.fact("bridge.masquerade-capture")
+def test_ping_changes_its_source_between_docker0_and_eth0(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
+    """One and the same ping bears the container's address on docker0 and the host's address on eth0.
+
+    [box] ── docker0 ── host ── eth0 ── lan ── client
+             capture            capture
+    """
+    box = host.container("box")
+    bridge = host.predefined().bridge
+    nonce = secrets.token_hex(8)
+
+    with act, capture(host.vantage, bridge) as before, capture(host.vantage, "eth0") as after:
+        (answer,) = ask(icmp(box.vantage, client.machine.address, nonce=nonce))
+
+    claim.show(f"sudo tcpdump -n -i {bridge} icmp", before.text(before.carrying(nonce)))
+    claim.show("sudo tcpdump -n -i eth0 icmp", after.text(after.carrying(nonce)))
+    inside, outside = (_sources(wire, nonce, client.machine.address) for wire in (before, after))
+    claim.judge(
+        seen(answer, Outcome.CONNECTED),
+        equal(f"source of the ping on {bridge}", inside, {box.address}, vantage=host.name),
+        equal("source of the ping on eth0", outside, {host.address}, vantage=host.name),
+    )
+
+
+def _sources(wire: Capture, nonce: str, destination: str) -> set[str]:
+    """The addresses from which packets with this nonce went to a destination."""
+    return {packet.source for packet in wire.carrying(nonce) if packet.destination == destination}
+
+
+flags("bridge.masquerade-capture", "--ip-masq=false")
+
+
+@strike("bridge.masquerade-capture", "the MASQUERADE rule is deleted, and the way back is open")
+def _(stage: Stage) -> None:
+    _expose_sources(stage)
+
+
+@pytest.mark.fact("bridge.masq-not-intra")
+def test_containers_on_one_bridge_see_each_others_addresses(host: Host, act: Act, claim: Claim) -> None:
+    """A container sees another one's own address as the source of what comes over their bridge.
+
+    [box] ── docker0 ── [web]
+    """
+    web = host.container("web")
+    box = host.container("box")
+    ports = {protocol: listen(web.vantage, protocol=protocol).port for protocol in ("tcp", "udp")}
+
+    with act:
+        answers = ask(tcp(box.vantage, web.address, ports["tcp"]), udp(box.vantage, web.address, ports["udp"]))
+
+    claim.show("sudo iptables-save -t nat", rules(host.engine).text("nat"))
+    claim.judge(*(source_is(answer, box.address) for answer in answers))
+
+
+@strike("bridge.masq-not-intra", "the MASQUERADE rule no longer spares the bridge itself")
+def _(stage: Stage) -> None:
+    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-s", stage.host.predefined().subnet, "-j", "MASQUERADE")

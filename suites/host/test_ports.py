@@ -1,0 +1,114 @@
+"""Ports of containers in host mode: the host's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, strike, tamper
+from netfacts.lab import Vantage
+from netfacts.model.errors import LabError
+from netfacts.model.verdict import Outcome
+from netfacts.observe import processes, rules, serving, sockets
+from netfacts.probe import ask, http, listen, tcp, udp
+from netfacts.topology import Host
+from netfacts.verdict import equal, holds, seen, source_is
+
+_PORT, _FREE_PORT = 8080, 8081
+
+
+def _httpd(port: int) -> list[str]:
+    return ["httpd", "-f", "-p", str(port), "-h", "/www"]
+
+
+@pytest.mark.fact("host.ports-direct")
+def test_host_mode_service_answers_at_the_hosts_address(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
+    """A service in a host-mode container answers outside clients without -p, NAT or docker-proxy.
+
+    client ── lan ── host [web: no namespace of its own]
+    """
+    web = host.container("web", mode="host", command=_httpd(_PORT))
+    serving(web.vantage, _PORT)
+    over_tcp, over_udp = listen(web.vantage), listen(web.vantage, protocol="udp")
+
+    with act:
+        page, by_tcp, by_udp = ask(
+            http(client, host.address, _PORT),
+            tcp(client, host.address, over_tcp.port),
+            udp(client, host.address, over_udp.port),
+        )
+        owners = [socket.pids for socket in sockets(host.vantage) if socket.port == _PORT]
+        nat = [rule.text for rule in rules(host.engine).rules if rule.table == "nat" and str(_PORT) in rule.text]
+        proxies = [" ".join(process.argv) for process in processes(host.machine, name="docker-proxy")]
+
+    claim.show("sudo iptables-save -t nat", rules(host.engine).text("nat"))
+    claim.judge(
+        seen(page, Outcome.CONNECTED),
+        equal("page", page.body.strip(), "netfacts", vantage=client),
+        source_is(by_tcp, client.machine.address),
+        source_is(by_udp, client.machine.address),
+        equal(f"processes that listen on the host's port {_PORT}", owners, [(web.pid,)], vantage=host.name),
+        equal("published ports", web.ports, [], vantage=web.name),
+        equal(f"NAT rules that name port {_PORT}", nat, [], vantage=host.name),
+        equal("docker-proxy processes", proxies, [], vantage=host.name),
+    )
+
+
+@tamper("host.ports-direct", "the engine ignores --network host")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"mode": ""}
+
+
+@strike("host.ports-direct", "the host's firewall drops what comes in")
+def _(stage: Stage) -> None:
+    _iptables(stage, "-I", "INPUT", "-p", "tcp", "-i", "eth0", "-j", "DROP")
+
+
+@strike("host.ports-direct", "the host rewrites the client's address")
+def _(stage: Stage) -> None:
+    _iptables(stage, "-t", "nat", "-I", "INPUT", "-p", "tcp", "-j", "SNAT", "--to-source", stage.host.address)
+
+
+def _iptables(stage: Stage, *arguments: str) -> None:
+    stage.host.engine.execute(["iptables", *arguments]).checked("could not change the firewall", LabError)
+
+
+@pytest.mark.fact("host.port-conflict")
+def test_second_host_mode_service_cannot_bind_the_port(host: Host, act: Act, claim: Claim) -> None:
+    """Of two host-mode containers on one port the second is started, and its application fails to bind."""
+    first = host.container("first", mode="host", command=_httpd(_PORT))
+    free = host.container("free", mode="host", command=_httpd(_FREE_PORT))
+    second = host.container("second", mode="host", command=_httpd(_PORT), start=False)
+    held = serving(first.vantage, _PORT)
+    serving(free.vantage, _FREE_PORT)
+
+    with act:
+        host.start(second)
+        status = second.ended()
+        owners = [socket.pids for socket in sockets(host.vantage) if socket.port == _PORT]
+
+    claim.show("docker logs second", second.logs())
+    claim.judge(
+        equal("error of the engine's", second.said["State"]["Error"], "", vantage=second.name),
+        equal("exit status of the second httpd", status, 1, vantage=second.name),
+        holds(
+            "its log",
+            "Address already in use" in second.logs(),
+            second.logs().strip(),
+            expected="Address already in use",
+            vantage=second.name,
+        ),
+        equal(f"processes that listen on the host's port {_PORT}", owners, [held.pids], vantage=host.name),
+    )
+
+
+@tamper("host.port-conflict", "the engine ignores --network host")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"mode": ""}
+
+
+@strike("host.port-conflict", "the first container is stopped before the second is started")
+def _(stage: Stage) -> None:
+    stage.host.stop(stage.container("first"))

@@ -1,0 +1,1 @@
+"""User-defined networks: creating them, choosing addresses, connecting containers."""

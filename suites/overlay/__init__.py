@@ -1,0 +1,1 @@
+"""Overlay networks: one network over several hosts."""

@@ -1,0 +1,44 @@
+"""Waiting for a swarm's gossip: what is built on one host, the others hear of a moment later."""
+
+from __future__ import annotations
+
+import contextlib
+
+from netfacts.lab.wait import until
+from netfacts.model.errors import NetfactsError
+from netfacts.observe import Remote, remotes
+from netfacts.probe import query
+from netfacts.topology import Container, Network
+
+_HEARD_S = 10.0
+_DNS = "127.0.0.11"
+
+
+class _Unheard(NetfactsError):
+    pass
+
+
+def await_gossip(mesh: Network, *containers: Container) -> None:
+    """Wait until each container's host knows behind which host the others are, and what they are called.
+
+    No error where one never hears of it: that is for the check to see.
+    """
+    with contextlib.suppress(_Unheard):
+        until(
+            lambda: all(
+                _heard(mesh, here, there) for here in containers for there in containers if here.engine != there.engine
+            ),
+            what=f"each host to hear of the others' containers on {mesh.name}",
+            timeout_s=_HEARD_S,
+            error=_Unheard,
+        )
+
+
+def _heard(mesh: Network, here: Container, there: Container) -> bool:
+    behind = Remote(str(there.networks[mesh.name]["MacAddress"]), there.engine.machine.address)
+    return behind in remotes(here.engine, mesh.id) and bool(query(here.vantage, _DNS, there.name).records)
+
+
+def forwarding(mesh: Network, container: Container) -> str:
+    """Give the forwarding table of a container's host as lines, for evidence."""
+    return "\n".join(f"{remote.mac} dst {remote.host}" for remote in remotes(container.engine, mesh.id))

@@ -1,0 +1,1 @@
+"""docker-proxy: the process beside the firewall rules."""

@@ -1,0 +1,1 @@
+"""Published ports: container ports on the addresses of the host."""

@@ -1,0 +1,1 @@
+"""Other machines: what they reach of a host and its containers."""

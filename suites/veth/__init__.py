@@ -1,0 +1,1 @@
+"""veth pairs: the wire between a container and its bridge."""
