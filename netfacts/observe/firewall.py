@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-import shlex
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from netfacts.engine import Engine
 from netfacts.model.errors import ProbeError
+
+_WORD = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"])+', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Rule:
     @property
     def spec(self) -> tuple[str, ...]:
         """Its matches and target as arguments, what `iptables -D CHAIN` takes."""
-        return tuple(shlex.split(self.text)[2:])
+        return tuple(_arguments(self.text)[2:])
 
     @property
     def target(self) -> str:
@@ -94,9 +98,20 @@ def parse_iptables_save(text: str) -> Ruleset:
 
 def _check_quotes(rule: Rule, number: int) -> None:
     try:
-        shlex.split(rule.text)
+        _arguments(rule.text)
     except ValueError as error:
         raise ProbeError("this is not what iptables-save prints", where=f"line {number}", returned=str(error)) from None
+
+
+def _arguments(text: str) -> list[str]:
+    """Cut a rule into arguments as iptables-restore does, which is not a shell's way: only double quotes quote, and
+    only within them a backslash takes the meaning from whatever follows.
+
+    Raises: ValueError where a quotation does not end.
+    """
+    if _WORD.sub("", text).strip():
+        raise ValueError(f"no closing quotation: {text}")
+    return [_QUOTED.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), word) for word in _WORD.findall(text)]
 
 
 def nft_ruleset(engine: Engine) -> list[dict[str, Any]]:
@@ -116,7 +131,7 @@ def parse_nft(text: str) -> list[dict[str, Any]]:
     try:
         said = json.loads(text)
         entries = said["nftables"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProbeError("`nft -j` printed no ruleset", returned=f"{error!r}\n{text[:200]}") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ProbeError("`nft -j` printed no list of objects", returned=text[:200])

@@ -111,7 +111,7 @@ def _ip(vantage: Vantage, *argv: str) -> str:
 def _entries(text: str) -> list[dict[str, Any]]:
     try:
         said = json.loads(text) if text.strip() else []
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProbeError("`ip -j` printed no JSON", returned=f"{error}\n{text[:200]}") from None
     if not isinstance(said, list) or not all(isinstance(entry, dict) for entry in said):
         raise ProbeError("`ip -j` printed no list of objects", returned=text[:200])
@@ -135,5 +135,5 @@ def _link(entry: dict[str, Any]) -> Link:
                 ip_interface(f"{item['local']}/{item['prefixlen']}") for item in entry.get("addr_info") or () if item
             ),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ProbeError("`ip -j` described a link in a way not known here", returned=f"{error!r}: {entry}") from None

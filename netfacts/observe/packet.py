@@ -10,6 +10,7 @@ _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6", 50: "esp", 4: "ipip"}
 _VXLAN_HEADER_BYTES = 8
 _VXLAN_FLAG = 0x08
+_NO_PORT = -1
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ def decode(frame: bytes, *, at: float = 0.0, way: str = "in", vxlan_port: int = 
         source, destination = str(IPv4Address(body[12:16])), str(IPv4Address(body[16:20]))
         return _transport(at, way, body[9], source, destination, body[header:length], vxlan_port)
     if kind == _IPV6 and len(body) >= 40:
+        length = struct.unpack("!H", body[4:6])[0] or len(body)
         source, destination = str(IPv6Address(body[8:24])), str(IPv6Address(body[24:40]))
-        return _transport(at, way, body[6], source, destination, body[40:], vxlan_port)
+        return _transport(at, way, body[6], source, destination, body[40 : 40 + length], vxlan_port)
     return Packet(at, way, "arp" if kind == _ARP else f"0x{kind:04x}", payload=body)
 
 
@@ -64,7 +66,8 @@ def _transport(
             and len(payload) > _VXLAN_HEADER_BYTES
             and payload[0] & _VXLAN_FLAG
         ):
-            inner = decode(payload[_VXLAN_HEADER_BYTES:], at=at, way=way, vxlan_port=vxlan_port)
+            # One level is what an overlay makes; frames that go on and on would use up the stack.
+            inner = decode(payload[_VXLAN_HEADER_BYTES:], at=at, way=way, vxlan_port=_NO_PORT)
             vni = int.from_bytes(payload[4:7])
         return Packet(at, way, protocol, source, destination, source_port, destination_port, payload, inner, vni)
     if protocol == "tcp" and len(body) >= 20:

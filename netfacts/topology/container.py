@@ -23,6 +23,10 @@ class PortBinding:
     host_address: str
     host_port: int
 
+    def __str__(self) -> str:
+        where = f"[{self.host_address}]" if ":" in self.host_address else self.host_address
+        return f"{self.container_port}/{self.protocol} -> {where}:{self.host_port}"
+
 
 @dataclass
 class Container:

@@ -290,7 +290,13 @@ def test_pip_keeps_the_settings_of_the_environment(machine: Machine) -> None:
 def test_an_interrupted_start_leaves_no_venv(machine: Machine, number: signal.Signals) -> None:
     machine.env["PIP_HANGS"] = sys.executable
     process = subprocess.Popen(
-        ["./toxw", "-l"], cwd=machine.checkout, env=machine.environment, start_new_session=True, stderr=subprocess.PIPE
+        ["./toxw", "-l"],
+        cwd=machine.checkout,
+        env=machine.environment,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        # What runs in the background of a script inherits an ignored SIGINT, and a shell can't take that back.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
     try:
         deadline = time.monotonic() + 10

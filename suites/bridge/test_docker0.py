@@ -10,6 +10,7 @@ from fixtures.claim import Act, Claim
 from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage, of_machine
+from netfacts.model.errors import LabError
 from netfacts.observe import interface, links, output, routes
 from netfacts.topology import Host
 from netfacts.verdict import equal
@@ -58,12 +59,16 @@ def _overlapping(vantage: Vantage, pool: IPv4Network) -> list[str]:
     return [prefix for prefix in found if IPv4Network(prefix.replace("default", "0.0.0.0/0")).overlaps(pool)]
 
 
-@strike("docker0.default-addr", "172.17.0.0/16 is routed elsewhere when the daemon makes docker0")
+@strike("docker0.default-addr", "the host's eth0 is in 172.17.0.0/16 when the daemon first starts")
 def _(stage: Stage) -> None:
     engine, machine = stage.host.engine, stage.host.machine
     engine.stop()
     machine.netlink.do("link", "del", index=machine.netlink.index(_BRIDGE))
-    machine.route("172.17.0.0/16", via=stage.machine("resolver").address)
+    # What a daemon remembers of its networks: without it, its next start is a first one.
+    forgotten = machine.execute(["rm", "-r", "/run/netfacts/docker/network"])
+    forgotten.checked("could not remove the engine's networks", LabError)
+    # On the link: a route to it by way of a gateway does not keep the engine from taking it.
+    machine.netlink.do("addr", "add", index=machine.netlink.index("eth0"), address="172.17.0.9", prefixlen=16)
     engine.start()
 
 

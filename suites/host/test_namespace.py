@@ -24,7 +24,9 @@ def test_host_mode_shares_the_hosts_network(host: Host, act: Act, claim: Claim) 
         ways, others = routes(box.vantage), routes(host.vantage)
         listed = box.run("ls", "/sys/class/net")
 
-    claim.show("ip addr, in box and on the host", "\n".join(map(_link, inside)) + "\n\n" + "\n".join(map(_link, outside)))
+    claim.show(
+        "ip addr, in box and on the host", "\n".join(map(_link, inside)) + "\n\n" + "\n".join(map(_link, outside))
+    )
     claim.show("namespaces", "\n".join(f"{kind:4} of box {own[kind]}, of the host {hosts[kind]}" for kind in own))
     claim.judge(
         equal("network namespace", own["net"], hosts["net"], vantage=box.name),

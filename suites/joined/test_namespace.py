@@ -35,7 +35,9 @@ def test_joined_container_has_the_targets_network(host: Host, act: Act, claim: C
     claim.judge(
         equal("network namespace", spaces[joined.pid], spaces[target.pid], vantage=joined.name),
         different("network namespace, beside the host's", spaces[joined.pid], spaces[1], vantage=joined.name),
-        equal("MAC and index of eth0, by its own /sys", card.out.split(), [eth0.mac, str(eth0.index)], vantage=joined.name),
+        equal(
+            "MAC and index of eth0, by its own /sys", card.out.split(), [eth0.mac, str(eth0.index)], vantage=joined.name
+        ),
         equal("interfaces besides lo", [_line(link) for link in shared if link.name != "lo"], [_line(eth0)]),
         equal("links that its start added to the host", len(after - before), 0, vantage=host.name),
         equal("networks that docker inspect lists", sorted(joined.networks), [], vantage=joined.name),
@@ -76,7 +78,10 @@ def test_joined_container_shares_nothing_but_the_network(host: Host, act: Act, c
     claim.show("docker exec joined ps", listed.out)
     claim.show("namespaces", "\n".join(f"{kind:4} of joined {own[kind]}, of target {others[kind]}" for kind in own))
     claim.judge(
-        *(different(f"{kind} namespace", own[kind], others[kind], vantage=joined.name) for kind in ("mnt", "pid", "ipc")),
+        *(
+            different(f"{kind} namespace", own[kind], others[kind], vantage=joined.name)
+            for kind in ("mnt", "pid", "ipc")
+        ),
         equal("network namespace", own["net"], others["net"], vantage=joined.name),
         equal("the target's file among its own", "marker" in files.out.split(), False, vantage=joined.name),
         equal("the target's process among its own", "sleep 12345" in listed.out, False, vantage=joined.name),

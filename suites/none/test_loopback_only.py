@@ -33,7 +33,9 @@ def test_none_mode_leaves_only_loopback(host: Host, act: Act, claim: Claim) -> N
     claim.show("docker exec box ip addr", box.run("ip", "addr").out)
     claim.judge(
         different("network namespace, beside the host's", spaces[box.pid], spaces[1], vantage=box.name),
-        different("network namespace, beside another container's", spaces[box.pid], spaces[other.pid], vantage=box.name),
+        different(
+            "network namespace, beside another container's", spaces[box.pid], spaces[other.pid], vantage=box.name
+        ),
         equal("interfaces that are up", [link.name for link in found if link.up], ["lo"], vantage=box.name),
         equal("addresses besides loopback", _addresses(found), [], vantage=box.name),
     )
@@ -115,13 +117,11 @@ def _wire(stage: Stage) -> None:
     host, box = stage.host, stage.container("box")
     name = host.predefined("bridge").bridge
     (bridge,) = [link.ipv4[0] for link in links(host.vantage) if link.name == name]
-    for vantage, batch in (
-        (host.vantage, f"link add byhand type veth peer name eth0 netns {box.pid}\nlink set byhand master {name} up\n"),
-        (
-            box.vantage,
-            f"link set eth0 up\naddr add {bridge.network[-2]}/{bridge.network.prefixlen} dev eth0\n"
-            f"route add default via {bridge.ip}\n",
-        ),
-    ):
-        done = host.machine.execute(["ip", "-batch", "-"], net=vantage.net, text=batch)
-        done.checked("could not wire the container", LabError)
+    address = f"{bridge.network[-2]}/{bridge.network.prefixlen}"
+    _ip(host.vantage, f"link add byhand type veth peer name eth0 netns {box.pid}", f"link set byhand master {name} up")
+    _ip(box.vantage, "link set eth0 up", f"addr add {address} dev eth0", f"route add default via {bridge.ip}")
+
+
+def _ip(vantage: Vantage, *lines: str) -> None:
+    done = vantage.machine.execute(["ip", "-batch", "-"], net=vantage.net, text="\n".join(lines) + "\n")
+    done.checked("could not wire the container", LabError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import Link, Packet, capture, interface, links
+from netfacts.observe import Link, Packet, capture, interface, links, output
 from netfacts.probe import Probe, ask, icmp, listen, resolve, tcp, udp
 from netfacts.topology import Container, Host
 from netfacts.verdict import equal, seen, source_is
@@ -19,11 +20,10 @@ from suites.overlay.gossip import await_gossip, forwarding
 pytestmark = pytest.mark.usefixtures("swarm")
 
 _PORT = 8080
-_VXLAN = 4789
-_OVERHEAD_BYTES = 50
-_PING_HEADERS_BYTES = 28
-"""IPv4's 20 bytes and ICMP's 8."""
 _NONCE = "netfacts-overlay-nonce"
+_HOST_MTU, _OVERLAY_MTU = 1500, 1450
+# An IPv4 header and the eight bytes that ICMP and UDP each put before their payload.
+_HEADERS_BYTES = 28
 
 
 @pytest.mark.fact("overlay.reach")
@@ -33,8 +33,7 @@ def test_containers_on_two_hosts_reach_each_other(host: Host, host2: Host, act: 
     host [ web ]══════ mesh ══════[ box ] host2
     """
     mesh = host.network("mesh", driver="overlay", attachable=True)
-    web = host.container("web", network=mesh)
-    box = host2.container("box", mode=mesh.name)
+    web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     for container in (web, box):
         listen(container.vantage, _PORT)
         listen(container.vantage, _PORT, protocol="udp")
@@ -46,7 +45,7 @@ def test_containers_on_two_hosts_reach_each_other(host: Host, host2: Host, act: 
         names = [*resolve(web.vantage, box.name), *resolve(box.vantage, web.name)]
 
     for container in (web, box):
-        claim.show(f"bridge fdb, where {container.engine.machine.name} has the overlay", forwarding(mesh, container))
+        claim.show(f"bridge fdb show, in the overlay of {container.name}'s host", forwarding(mesh, container))
     claim.judge(
         *(seen(answer, Outcome.CONNECTED) for answer in answers),
         *(source_is(answer, at[answer.probe.vantage.label]) for answer in answers if answer.probe.kind != "icmp"),
@@ -57,84 +56,117 @@ def test_containers_on_two_hosts_reach_each_other(host: Host, host2: Host, act: 
 
 @strike("overlay.reach", "the first host drops what comes to UDP port 4789")
 def _(stage: Stage) -> None:
-    _iptables(stage, "-I", "INPUT", "-p", "udp", "--dport", str(_VXLAN), "-j", "DROP")
+    _iptables(stage.host, "-I INPUT -p udp --dport 4789 -j DROP")
 
 
-@strike("overlay.reach", "the first host hears no gossip, and the other's container takes a new address")
+@strike("overlay.reach", "port 7946 of the first host is closed while the other container takes a new address")
 def _(stage: Stage) -> None:
-    for protocol in ("tcp", "udp"):
-        _iptables(stage, "-I", "INPUT", "-p", protocol, "--dport", "7946", "-j", "DROP")
-    host2, mesh = stage.hosts["host2"], stage.network("mesh")
-    host2.disconnect(mesh, stage.container("box", "host2"))
-    host2.connect(mesh, stage.container("box", "host2"))
+    _iptables(stage.host, "-I INPUT -p tcp --dport 7946 -j REJECT --reject-with tcp-reset")
+    _iptables(stage.host, "-I INPUT -p udp --dport 7946 -j DROP")
+    host2, mesh, box = stage.hosts["host2"], stage.network("mesh"), stage.container("box", "host2")
+    host2.disconnect(mesh, box)
+    host2.connect(mesh, box)
 
 
 @pytest.mark.fact("overlay.vxlan")
 def test_overlay_packets_travel_in_vxlan(host: Host, host2: Host, act: Act, claim: Claim) -> None:
     """Overlay traffic is VXLAN in UDP port 4789: host addresses outside, the containers' own packet inside.
 
-    host [ web ]── mesh ── eth0 ══ wire ══ eth0 ── mesh ──[ box ] host2
+    host [ web ]── mesh ── eth0 ══════ eth0 ── mesh ──[ box ] host2
     """
     mesh = host.network("mesh", driver="overlay", attachable=True)
-    web = host.container("web", network=mesh)
-    box = host2.container("box", mode=mesh.name)
+    web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     await_gossip(mesh, web, box)
+    device = _on(mesh.subnet, box)
 
-    with act, capture(host.vantage, "eth0") as wire, capture(box.vantage, _device(box).name) as inside:
-        pings = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
+    with act, capture(host.vantage, "eth0") as wire, capture(box.vantage, device.name) as inside:
+        (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
+
     outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
-
-    claim.show(f"{host.name}'s eth0, meanwhile", wire.text(outer))
-    claim.show(f"{box.name}'s own interface, meanwhile", inside.text(own))
-    claim.control(*(seen(ping, Outcome.CONNECTED, control=True) for ping in pings))
+    claim.show("on the first host's eth0, meanwhile", wire.text(outer))
+    claim.show(f"on {device.name} of {box.name}, meanwhile", inside.text(own))
+    claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
-        equal("outside: transport", {f"{packet.protocol} {packet.destination_port}" for packet in outer}, {"udp 4789"}),
-        equal("outside: addresses", _ends(outer), {f"{host2.address} > {host.address}", f"{host.address} > {host2.address}"}),
-        equal("inside: packets", [str(packet.inner) for packet in outer], [str(packet) for packet in own]),
+        equal("outside: transport and port", {f"{one.protocol} {one.destination_port}" for one in outer}, {"udp 4789"}),
+        equal("outside: addresses", _ends(outer), {(host2.address, host.address), (host.address, host2.address)}),
+        equal("inside: packets", [str(one.inner) for one in outer], [str(one) for one in own]),
     )
 
 
-@strike("overlay.vxlan", "the second host sends to UDP port 7789, as with docker swarm init --data-path-port")
+@strike("overlay.vxlan", "the second host sends to UDP port 7789, as with docker swarm init --data-path-port 7789")
 def _(stage: Stage) -> None:
-    there = stage.host.address
-    _iptables(
-        stage, "-t", "nat", "-I", "OUTPUT", "-p", "udp", "--dport", str(_VXLAN), "-j", "DNAT", "--to", f"{there}:7789",
-        host="host2",
-    )
-    _iptables(stage, "-t", "nat", "-I", "PREROUTING", "-p", "udp", "--dport", "7789", "-j", "REDIRECT", "--to", str(_VXLAN))
+    _iptables(stage.hosts["host2"], f"-t nat -I OUTPUT -p udp --dport 4789 -j DNAT --to {stage.host.address}:7789")
+    _iptables(stage.host, "-t nat -I PREROUTING -p udp --dport 7789 -j REDIRECT --to-ports 4789")
 
 
-@strike("overlay.vxlan", "the second host's VXLAN packets leave from an address that is no host's")
+@strike("overlay.vxlan", "the second host's packets leave from an address that is not a host's")
 def _(stage: Stage) -> None:
-    _iptables(
-        stage, "-t", "nat", "-I", "POSTROUTING", "-p", "udp", "--dport", str(_VXLAN), "-j", "SNAT", "--to", "198.51.100.99",
-        host="host2",
-    )
+    _iptables(stage.hosts["host2"], "-t nat -I POSTROUTING -p udp --dport 4789 -j SNAT --to 198.51.100.99")
 
 
 @pytest.mark.fact("overlay.mtu")
 def test_overlay_interface_leaves_room_for_vxlan(host: Host, host2: Host, act: Act, claim: Claim) -> None:
     """On hosts with an MTU of 1500, a container's overlay interface has 1450: VXLAN takes 50 bytes."""
     mesh = host.network("mesh", driver="overlay", attachable=True)
-    web = host.container("web", network=mesh)
-    box = host2.container("box", mode=mesh.name)
+    web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     await_gossip(mesh, web, box)
-    carriers = [interface(one.vantage, "eth0") for one in (host, host2)]
-    claim.control(*(equal("MTU of a host's eth0", carrier.mtu_bytes, 1500, control=True) for carrier in carriers))
+    beneath = [interface(one.vantage, "eth0").mtu_bytes for one in (host, host2)]
+    claim.control(equal("MTU of the hosts' eth0", beneath, [_HOST_MTU, _HOST_MTU], control=True))
 
     with act, capture(host.vantage, "eth0") as wire:
-        devices = [_device(container) for container in (web, box)]
-        fits, exceeds = ask(*(_unfragmented(box, web.address_on(mesh.name), size) for size in (1450, 1451)))
+        devices = [_on(mesh.subnet, container) for container in (web, box)]
+        fits, exceeds = ask(
+            *(_whole(box, web.address_on(mesh.name), size) for size in (_OVERLAY_MTU, _OVERLAY_MTU + 1))
+        )
 
-    claim.show("the larger ping on the wire", wire.text(wire.carrying(_NONCE)))
+    outer = wire.carrying(_NONCE)
+    claim.show(
+        f"ip link show {devices[1].name}, in {box.name}", output(box.vantage, "ip", "link", "show", devices[1].name)
+    )
+    claim.show("the larger ping on the first host's eth0", wire.text(outer))
     claim.judge(
-        *(equal("MTU on the overlay", device.mtu_bytes, 1450) for device in devices),
+        equal("MTU of the containers' interfaces", [device.mtu_bytes for device in devices], [_OVERLAY_MTU] * 2),
         seen(fits, Outcome.CONNECTED),
         seen(exceeds, Outcome.TOO_BIG),
-        equal("bytes on the wire", {len(packet.payload) + 28 for packet in wire.carrying(_NONCE)}, {1500}),
+        equal("bytes of its outer packets", {len(one.payload) + _HEADERS_BYTES for one in outer}, {_HOST_MTU}),
     )
 
 
-def _unfragmented(container: Container, address: str, size: int) -> Probe:
-    payload = size - _PING_HEADERS_BYTES
-    return icmp(container.vantage, address, size=payload, dont_fragment=True, nonce=_NONCE)
+@tamper("overlay.mtu", "the overlay is made with --opt com.docker.network.driver.mtu=1400")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | ({"options": {"com.docker.network.driver.mtu": "1400"}} if "driver" in request else {})
+
+
+@strike("overlay.mtu", "the first host drops VXLAN packets of full size")
+def _(stage: Stage) -> None:
+    _iptables(stage.host, "-I INPUT -p udp --dport 4789 -m length --length 1500:65535 -j DROP")
+
+
+@strike("overlay.mtu", "the container's interface is given the MTU of its host")
+def _(stage: Stage) -> None:
+    box = stage.container("box", "host2")
+    device = _on(stage.network("mesh").subnet, box)
+    argv = ["ip", "link", "set", device.name, "mtu", str(_HOST_MTU)]
+    box.engine.machine.execute(argv, net=box.vantage.net).checked("could not change the MTU", LabError)
+
+
+def _every_kind(here: Container, address: str) -> list[Probe]:
+    return [tcp(here.vantage, address, _PORT), udp(here.vantage, address, _PORT), icmp(here.vantage, address)]
+
+
+def _whole(here: Container, address: str, size: int) -> Probe:
+    """A ping whose IPv4 packet has `size` bytes and may not be cut."""
+    return icmp(here.vantage, address, size=size - _HEADERS_BYTES, dont_fragment=True, nonce=_NONCE)
+
+
+def _on(subnet: str, container: Container) -> Link:
+    """The container's interface in a subnet."""
+    return next(link for link in links(container.vantage) if subnet in {str(end.network) for end in link.ipv4})
+
+
+def _ends(packets: Iterable[Packet]) -> set[tuple[str, str]]:
+    return {(packet.source, packet.destination) for packet in packets}
+
+
+def _iptables(host: Host, rule: str) -> None:
+    host.engine.execute(["iptables", *rule.split()]).checked("could not add a rule", LabError)

@@ -122,10 +122,10 @@ def _(stage: Stage) -> None:
     _unplug(stage)
 
 
-@strike("host.pings-container", "the host has a blackhole route to the container")
+@strike("host.pings-container", "the host has an unreachable route to the container")
 def _(stage: Stage) -> None:
     web = stage.container("web").address
-    done = stage.host.machine.execute(["ip", "route", "add", "blackhole", web])
+    done = stage.host.machine.execute(["ip", "route", "add", "unreachable", web])
     done.checked("could not add the route", LabError)
 
 

@@ -1,0 +1,192 @@
+"""Packets are decoded as far as the facts need it, whatever their bytes are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from netfacts.observe.packet import Packet, decode
+
+IPV4 = st.ip_addresses(v=4).map(str)
+IPV6 = st.ip_addresses(v=6).map(str)
+PORTS = st.integers(0, 65535)
+PAYLOADS = st.binary(max_size=60)
+NONCE = b"f00dcafe12345678"
+
+
+# -- an oracle that builds frames from the RFCs, and knows nothing of the decoder
+
+
+def ethernet(kind: int, body: bytes) -> bytes:
+    return b"\x02\x42\x00\x00\x00\x01" + b"\x02\x42\x00\x00\x00\x02" + struct.pack("!H", kind) + body
+
+
+def ipv4(source: str, destination: str, number: int, body: bytes, *, options: bytes = b"") -> bytes:
+    words = 5 + len(options) // 4
+    head = struct.pack("!BBHHHBBH", 0x40 | words, 0, words * 4 + len(body), 7, 0, 64, number, 0)
+    return ethernet(0x0800, head + ip_address(source).packed + ip_address(destination).packed + options + body)
+
+
+def ipv6(source: str, destination: str, number: int, body: bytes) -> bytes:
+    head = struct.pack("!IHBB", 0x60000000, len(body), number, 64)
+    return ethernet(0x86DD, head + ip_address(source).packed + ip_address(destination).packed + body)
+
+
+def ip(source: str, destination: str, number: int, body: bytes) -> bytes:
+    return (ipv6 if ":" in source else ipv4)(source, destination, number, body)
+
+
+def tcp(source: int, destination: int, payload: bytes, *, options: bytes = b"") -> bytes:
+    return struct.pack("!HHIIBBHHH", source, destination, 1, 2, (5 + len(options) // 4) << 4, 0x18, 512, 0, 0) + options + payload
+
+
+def udp(source: int, destination: int, payload: bytes) -> bytes:
+    return struct.pack("!HHHH", source, destination, 8 + len(payload), 0) + payload
+
+
+def vxlan(vni: int, frame: bytes) -> bytes:
+    return b"\x08\0\0\0" + vni.to_bytes(3) + b"\0" + frame
+
+
+# -- real frames
+
+
+def test_frames_of_a_real_overlay_are_decoded(golden: Callable[[str], str]) -> None:
+    packets = [decode(base64.b64decode(data), way=way) for way, data in json.loads(golden("frames.json"))]
+
+    ping, pong, question, answer, six, six_answer = packets
+    for packet in (ping, pong, question, answer):
+        assert (packet.protocol, packet.destination_port, packet.vni) == ("udp", 4789, 4097)
+        assert packet.inner is not None
+    assert (ping.source, ping.destination) == ("198.51.100.10", "198.51.100.11")
+    assert (ping.inner.protocol, ping.inner.source, ping.inner.destination) == ("icmp", "203.0.113.2", "203.0.113.4")
+    assert (pong.inner.source, pong.way) == ("203.0.113.4", "in")
+    assert question.inner.payload == b"golden-nonce\n"
+    assert question.inner.destination_port == answer.inner.source_port == 9000
+    assert json.loads(answer.inner.payload)["peer"] == "203.0.113.2"
+    assert (six.source, six.destination, six.destination_port) == ("2001:db8:1::a", "2001:db8:1::b", 9001)
+    assert six.payload == b"golden-six\n"
+    assert str(question) == (
+        f"udp   198.51.100.10:{question.source_port} > 198.51.100.11:4789  "
+        f"vxlan 4097 [tcp   203.0.113.2:{question.inner.source_port} > 203.0.113.4:9000  13 bytes]"
+    )
+
+
+# -- built frames
+
+
+@given(IPV4 | IPV6, IPV4 | IPV6, PORTS, PORTS, PAYLOADS, st.sampled_from([b"", b"\x01" * 4, b"\x01" * 40]))
+def test_tcp_is_decoded_as_it_was_built(
+    source: str, destination: str, source_port: int, destination_port: int, payload: bytes, options: bytes
+) -> None:
+    destination = destination if (":" in source) == (":" in destination) else source
+
+    packet = decode(ip(source, destination, 6, tcp(source_port, destination_port, payload, options=options)))
+
+    assert packet == Packet(0.0, "in", "tcp", source, destination, source_port, destination_port, payload)
+
+
+@given(IPV4 | IPV6, PORTS, PORTS.filter(lambda port: port != 4789), PAYLOADS)
+def test_udp_is_decoded_as_it_was_built(source: str, source_port: int, destination_port: int, payload: bytes) -> None:
+    packet = decode(ip(source, source, 17, udp(source_port, destination_port, payload)), at=1.5, way="out")
+
+    assert packet == Packet(1.5, "out", "udp", source, source, source_port, destination_port, payload)
+
+
+@given(IPV4 | IPV6, st.integers(0, 2**24 - 1), PORTS, st.sampled_from([4789, 4790]), PAYLOADS, PAYLOADS)
+def test_nonce_is_found_inside_vxlan(
+    source: str, vni: int, port: int, vxlan_port: int, before: bytes, after: bytes
+) -> None:
+    inner = ip(source, source, 6, tcp(port, 80, before + NONCE + after))
+    outer = ipv4("198.51.100.10", "198.51.100.11", 17, udp(40000, vxlan_port, vxlan(vni, inner)))
+
+    packet = decode(outer, vxlan_port=vxlan_port)
+
+    assert packet.vni == vni
+    assert packet.inner == decode(inner)
+    assert NONCE in packet.payload
+    assert packet.inner is not None
+    assert packet.inner.payload == before + NONCE + after
+
+
+def test_vxlan_to_another_port_is_plain_udp() -> None:
+    outer = ipv4("198.51.100.10", "198.51.100.11", 17, udp(1, 4789, vxlan(7, ethernet(0x0806, b"x" * 28))))
+
+    assert decode(outer, vxlan_port=8472).inner is None
+    assert decode(outer).inner == Packet(0.0, "in", "arp", payload=b"x" * 28)
+
+
+def test_padding_after_a_short_packet_is_no_payload() -> None:
+    """Ethernet pads a frame to 60 bytes; IP says where the packet ends."""
+    frame = ipv4("192.0.2.1", "192.0.2.2", 17, udp(1, 2, b"x"))
+
+    assert decode(frame + b"\0" * 20).payload == b"x"
+    assert decode(ipv6("2001:db8::1", "2001:db8::2", 17, udp(1, 2, b"x")) + b"\0" * 20).payload == b"x"
+
+
+def test_options_of_ipv4_are_skipped() -> None:
+    assert decode(ipv4("192.0.2.1", "192.0.2.2", 17, udp(1, 2, b"x"), options=b"\x01" * 8)).payload == b"x"
+
+
+@pytest.mark.parametrize(("number", "source", "name"), [(1, "192.0.2.1", "icmp"), (58, "2001:db8::1", "icmp6")])
+def test_icmp_has_its_payload_after_eight_bytes(number: int, source: str, name: str) -> None:
+    packet = decode(ip(source, source, number, b"\x08\0\0\0\0\x01\0\x01" + NONCE))
+
+    assert (packet.protocol, packet.payload) == (name, NONCE)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(50, "esp"), (4, "ipip"), (132, "132"), (6, "tcp"), (17, "udp"), (1, "icmp")]
+)
+def test_what_is_unknown_or_cut_short_is_payload(number: int, name: str) -> None:
+    packet = decode(ipv4("192.0.2.1", "192.0.2.2", number, b"abc"))
+
+    assert (packet.protocol, packet.payload, packet.source_port) == (name, b"abc", None)
+
+
+def test_frame_of_another_protocol_is_called_by_its_number() -> None:
+    assert decode(ethernet(0x88CC, b"lldp")).protocol == "0x88cc"
+    assert decode(b"\0" * 13) == Packet(0.0, "in", "short", payload=b"\0" * 13)
+
+
+# -- any frames
+
+SEEDS = [
+    ipv4("192.0.2.1", "192.0.2.2", 6, tcp(1, 2, NONCE)),
+    ipv6("2001:db8::1", "2001:db8::2", 17, udp(1, 2, NONCE)),
+    ipv4("192.0.2.1", "192.0.2.2", 17, udp(1, 4789, vxlan(7, ipv4("10.0.0.1", "10.0.0.2", 17, udp(1, 2, NONCE))))),
+]
+
+
+def nested(levels: int) -> bytes:
+    """VXLAN in VXLAN in VXLAN …"""
+    frame = ethernet(0x0806, b"")
+    for _ in range(levels):
+        frame = ipv4("192.0.2.1", "192.0.2.2", 17, udp(1, 4789, vxlan(7, frame)))
+    return frame
+
+
+@given(st.binary(max_size=200))
+@example(nested(1200))
+def test_any_bytes_are_decoded(frame: bytes) -> None:
+    packet = decode(frame)
+
+    assert str(packet)
+    assert len(packet.payload) <= len(frame)
+
+
+@given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=4), st.integers(0, 120))
+def test_any_damage_is_decoded(frame: bytes, changes: list[tuple[int, int]], keep: int) -> None:
+    damaged = bytearray(frame)
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+
+    for data in (bytes(damaged), bytes(damaged[:keep])):
+        assert str(decode(data))
