@@ -94,11 +94,13 @@ def _heard(data: bytes, nonce: str) -> _Answer:
     """Read an echo listener's reply; anything but our own nonce is no connection."""
     if not data:
         return {"outcome": "reset", "detail": "closed before an answer"}
-    try:
+    said = None
+    with contextlib.suppress(ValueError):
         said = json.loads(data)
-    except ValueError:
+    if not isinstance(said, dict) or "echo" not in said:
+        # A service of someone else's: that it answers is a fact about the port.
         return {"outcome": "connected", "reply": base64.b64encode(data).decode(), "detail": "not an echo listener"}
-    if said.get("echo") != nonce:
+    if said["echo"] != nonce:
         return {"outcome": "probe_error", "detail": f"the listener answered {said!r}, not our nonce {nonce}"}
     return {"outcome": "connected", "peer": said["peer"], "name": said["name"]}
 

@@ -78,9 +78,16 @@ def _examine() -> Iterator[Result]:
     yield from map(_tool, _TOOLS)
     if root:
         yield from map(_feature, kernel.FEATURES)
+    yield _engines()
+
+
+def _engines() -> Result:
     engines = cache.folder() / "engines"
-    unpacked = sorted(entry.name for entry in engines.glob("*-*") if not entry.name.startswith("."))
-    yield Result("ok", f"engines unpacked in {engines}", ", ".join(unpacked) or "none yet; the first run unpacks one")
+    try:
+        unpacked = sorted(entry.name for entry in engines.glob("*-*") if not entry.name.startswith("."))
+    except OSError as error:
+        return Result("lacks", f"engines unpacked in {engines}", error.strerror or str(error))
+    return Result("ok", f"engines unpacked in {engines}", ", ".join(unpacked) or "none yet; the first run unpacks one")
 
 
 def _tool(tool: Tool) -> Result:

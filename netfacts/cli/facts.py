@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netfacts.catalogue import load
+from netfacts.model.errors import UsageError
 from netfacts.model.fact import Accuracy, Fact
 
 app = typer.Typer(help="The catalogue of facts.", no_args_is_help=True)
@@ -23,6 +24,9 @@ def list_facts(area: str = typer.Argument("", help="Only this area, such as dns.
     for fact in load():
         if area in ("", fact.area):
             table.add_row(fact.area, fact.id, fact.claim)
+    if not table.row_count:
+        areas = dict.fromkeys(fact.area for fact in load())
+        raise UsageError(f"there is no area {area!r}", remedy=f"one of {', '.join(areas)}")
     Console().print(table)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,8 @@ def unpack(distribution: str, suite: str, *, progress: Callable[[str], None]) ->
         if root.is_dir():
             return root
         _sweep(engines)
-        partial = engines / stamp("partial")
+        # A name of its own: another thread of this process may be unpacking another suite.
+        partial = engines / stamp(f"partial-{secrets.token_hex(4)}")
         try:
             _mmdebstrap(distribution, suite, partial, progress)
             _finish(partial)
@@ -133,6 +135,13 @@ def _merge(root: Path, name: str) -> None:
         return
     new.mkdir(parents=True, exist_ok=True)
     if old.is_dir():
-        shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True, ignore=lambda at, names: _there(old, new, at, names))
         shutil.rmtree(old)
     old.symlink_to(f"usr/{name}")
+
+
+def _there(old: Path, new: Path, at: str, names: list[str]) -> list[str]:
+    """Those of `names` below `old` that `new` has already: a package's link to its program in /usr, most often."""
+    below = new / Path(at).relative_to(old)
+    folders = {entry.name for entry in os.scandir(at) if entry.is_dir(follow_symlinks=False)}
+    return [name for name in names if name not in folders and os.path.lexists(below / name)]

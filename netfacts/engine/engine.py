@@ -179,7 +179,9 @@ class Engine:
         said: dict[str, Any] = self.api.version()
         about: dict[str, Any] = self.api.info()
         components = {
-            str(part.get("Name", "?")): str(part.get("Version", "?")) for part in said.get("Components") or ()
+            str(part.get("Name", "?")): str(part.get("Version", "?"))
+            for part in said.get("Components") or ()
+            if part.get("Name") != "Engine"
         }
         return EngineInfo(
             spec=self.installation.spec,

@@ -24,6 +24,8 @@ _FILES = {
     "etc/group": "root:x:0:\n",
     "www/index.html": "netfacts\n",
 }
+# What distributions call a static one.
+_NAMES = ("busybox", "busybox.static", "busybox-static")
 _ELF_INTERPRETER = b"/ld-"
 
 
@@ -39,7 +41,7 @@ def load_image(api: docker.APIClient) -> None:
 
 @cache
 def _tar() -> bytes:
-    busybox = shutil.which("busybox")
+    busybox = next(filter(None, map(shutil.which, _NAMES)), None)
     program = Path(busybox).read_bytes() if busybox else b""
     if not program or _ELF_INTERPRETER in program[:4096]:
         raise UsageError(

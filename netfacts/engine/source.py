@@ -11,7 +11,7 @@ from pathlib import Path
 from netfacts.engine.cache import unpack
 from netfacts.model.errors import EngineError, UsageError
 
-_SUITE = re.compile(r"[a-z][a-z0-9.-]*")
+_SUITE = re.compile(r"[a-z][a-z0-9.-]{0,60}")
 _DISTRIBUTIONS = ("debian", "ubuntu")
 _KINDS = "auto, system, debian:SUITE, ubuntu:SUITE or rootfs:PATH"
 _PROGRAMS = ("dockerd", "containerd", "runc")

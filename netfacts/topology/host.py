@@ -223,6 +223,7 @@ class Host:
         container = Container(self.engine, done.out.strip(), request["name"])
         self.containers.append(container)
         self._roles[role] = container
+        container.refresh()
         self.start(container)
         return container
 

@@ -42,8 +42,9 @@ def _(stage: Stage) -> None:
     netlink = stage.host.machine.netlink
     docker0 = interface(stage.host.vantage, "docker0")
     (old,) = docker0.ipv4
-    netlink.do("addr", "add", index=docker0.index, address=str(old.ip + 98), prefixlen=old.network.prefixlen)
+    # In this order: with the first address of a subnet go all others.
     netlink.do("addr", "del", index=docker0.index, address=str(old.ip), prefixlen=old.network.prefixlen)
+    netlink.do("addr", "add", index=docker0.index, address=str(old.ip + 98), prefixlen=old.network.prefixlen)
 
 
 @strike("inspect.gateway-is-docker0", "the daemon is restarted: no longer its first start", engines="<23")

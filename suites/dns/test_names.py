@@ -93,7 +93,10 @@ def test_name_resolves_only_on_a_shared_user_network(host: Host, act: Act, claim
         claim.show("ip addr in the container that shares no network", output(other.vantage, "ip", "-4", "addr"))
 
     claim.judge(
-        *(equal(f"{web.name} resolves to", found.addresses, (web.address,), vantage=found.vantage) for found in sharing),
+        *(
+            equal(f"{web.name} resolves to", found.addresses, (web.address,), vantage=found.vantage)
+            for found in sharing
+        ),
         seen(alone, Outcome.NAME_NOT_FOUND),
     )
 

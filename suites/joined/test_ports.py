@@ -46,7 +46,10 @@ def test_joined_containers_meet_on_loopback(
             probe(other.vantage, _LOOPBACK, of_target.port),
         )
 
-    claim.show("docker exec joined netstat", "\n".join(map(str, sockets(joined.vantage))))
+    claim.show(
+        "listeners that the joined container sees",
+        "\n".join(f"{socket.protocol} {socket.address}:{socket.port}" for socket in sockets(joined.vantage)),
+    )
     claim.judge(
         source_is(there, _LOOPBACK),
         source_is(back, _LOOPBACK),

@@ -63,7 +63,7 @@ def _ipv4_bindings(host: Host) -> list[PortBinding]:
 
 
 def _ask_on_loopback(host: Host, bindings: list[PortBinding]) -> list[Answer]:
-    for container in host.containers:
+    for container in host.containers if bindings else ():
         listen(container.vantage, _PORT)
     return ask(*(tcp(host.vantage, "127.0.0.1", binding.host_port) for binding in bindings))
 

@@ -32,7 +32,9 @@ def test_container_hangs_on_a_veth_pair(host: Host, act: Act, claim: Claim, find
         eth0 = interface(box.vantage, "eth0")
         ports = _ports(host, network.bridge)
         claim.show("ip -d link show eth0 in the container", output(box.vantage, "ip", "-d", "link", "show", "eth0"))
-        claim.show(f"ip -d link show {port.name} on the host", output(host.vantage, "ip", "-d", "link", "show", port.name))
+        claim.show(
+            f"ip -d link show {port.name} on the host", output(host.vantage, "ip", "-d", "link", "show", port.name)
+        )
         claim.show(f"what passes {port.name} as the container pings its gateway", wire.text())
 
     passed = wire.carrying(box.name)

@@ -1,0 +1,175 @@
+"""Exit codes and texts of `python -m netfacts`, as far as they need neither root nor a lab."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from netfacts import __version__
+from netfacts.catalogue import load
+from netfacts.cli.main import main
+from selftests.cli.conftest import Netfacts
+
+
+def test_help_names_every_command_and_exit_code(netfacts: Netfacts) -> None:
+    done = netfacts("--help")
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for command in ("run", "sabotage", "facts", "doctor", "report", "sweep"):
+        assert re.search(rf"│ {command} +\w", done.stdout)
+    for code in ("0 all exercised facts conform", "1 a fact deviates", "2 interrupted", "3 ", "4 wrong usage", "5 nothing"):
+        assert code in done.stdout
+
+
+def test_short_help_is_the_same(netfacts: Netfacts) -> None:
+    assert netfacts("-h").stdout == netfacts("--help").stdout
+
+
+def test_version_is_said(netfacts: Netfacts) -> None:
+    done = netfacts("--version")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"netfacts {__version__}\n", "")
+
+
+def test_nothing_asked_is_wrong_usage_with_the_help(netfacts: Netfacts) -> None:
+    done = netfacts()
+
+    assert done.returncode == 4
+    assert "Usage: netfacts" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rnu"], "No such command 'rnu'"),
+        (["--bogus"], "No such option: --bogus"),
+        (["run", "--bogus"], "No such option: --bogus"),
+        (["run", "-n", "many"], "Invalid value for '-n'"),
+        (["run", "extra"], "extra"),
+        (["facts", "show"], "Missing argument 'ID'"),
+        (["report"], "Missing argument 'DIR'"),
+        (["sabotage", "--engine"], "--engine"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_command_line_is_refused_with_what_is_wrong(netfacts: Netfacts, arguments: list[str], said: str) -> None:
+    done = netfacts(*arguments)
+
+    assert done.returncode == 4
+    assert said in done.stderr
+    assert "-h" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_unknown_target_is_refused_with_the_known_one(netfacts: Netfacts) -> None:
+    done = netfacts("run", "--target", "vm")
+
+    assert (done.returncode, done.stderr) == (4, "netfacts: 'vm' is no target\n  → the target is `embedded`\n")
+
+
+# -- facts
+
+
+def test_facts_list_has_every_fact_once(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "list")
+
+    assert done.returncode == 0
+    for fact in load():
+        assert len(re.findall(rf"^{fact.area} +{re.escape(fact.id)} ", done.stdout, flags=re.MULTILINE)) == 1
+
+
+def test_facts_list_of_an_area_has_that_area_alone(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "list", "dns")
+
+    listed = re.findall(r"^dns +(\S+)", done.stdout, flags=re.MULTILINE)
+    assert listed == [fact.id for fact in load() if fact.area == "dns"]
+    assert not re.search(r"^(bridge|publish) ", done.stdout, flags=re.MULTILINE)
+
+
+def test_facts_list_of_an_unknown_area_is_refused_with_the_known_ones(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "list", "dsn")
+
+    assert done.returncode == 4
+    assert "there is no area 'dsn'" in done.stderr
+    assert "dns" in done.stderr
+
+
+def test_facts_show_says_all_that_the_catalogue_holds(netfacts: Netfacts) -> None:
+    fact = load()["dns.scope"]
+
+    done = netfacts("facts", "show", "dns.scope")
+
+    assert done.returncode == 0
+    for text in (fact.id, fact.claim, fact.note, *fact.show, *fact.sources, fact.lab, ">=20.10", "holds"):
+        assert text in re.sub(r" *\n *", " ", done.stdout) or text in done.stdout
+
+
+def test_facts_show_of_an_unknown_fact_suggests_the_nearest(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "show", "dns.scop")
+
+    assert done.returncode == 4
+    assert done.stderr == "netfacts: there is no fact 'dns.scop'\n  → did you mean dns.scope?\n"
+    assert done.stdout == ""
+
+
+def test_facts_with_markup_in_their_texts_are_shown_as_they_are(netfacts: Netfacts) -> None:
+    """rich would take [dim] for a style: no text of the catalogue may vanish that way."""
+    done = netfacts("facts", "show", "[bold]x[/bold]")
+
+    assert "there is no fact '[bold]x[/bold]'" in done.stderr
+
+
+# -- rights
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run"], ["run", "-n", "0"], ["run", "--engine", "debian:bookworm", "-k", "dns"], ["sabotage"], ["sweep"]],
+    ids=" ".join,
+)
+def test_what_needs_root_is_refused_without_it(unprivileged: Netfacts, arguments: list[str]) -> None:
+    done = unprivileged(*arguments)
+    said = done.stdout + done.stderr
+
+    assert done.returncode == 4
+    assert "building a lab needs root" in said
+    assert "this is user " in said
+    assert "→ sudo " in said
+    assert "Traceback" not in said
+
+
+def test_refused_run_leaves_no_folder(unprivileged: Netfacts, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("out")
+    folder.chmod(0o777)
+
+    done = unprivileged("run", "--out", str(folder / "run"))
+
+    assert done.returncode == 4
+    assert list(folder.iterdir()) == []
+
+
+def test_doctor_without_root_says_so_and_how_to_go_on(unprivileged: Netfacts) -> None:
+    done = unprivileged("doctor")
+
+    assert done.returncode == 4
+    assert "✗ root: labs are namespaces, interfaces and mounts" in done.stdout
+    assert "→ sudo netfacts doctor" in done.stdout
+    assert "✓ Python " in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["facts", "list"], ["facts", "show", "dns.scope"]], ids=" ".join)
+def test_what_needs_no_root_works_without_it(unprivileged: Netfacts, arguments: list[str]) -> None:
+    assert unprivileged(*arguments).returncode == 0
+
+
+# -- called from Python
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["bogus"], 4), (["facts", "show", "x.y"], 4)])
+def test_main_gives_the_exit_code(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == code
+    capsys.readouterr()

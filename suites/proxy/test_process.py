@@ -1,0 +1,138 @@
+"""docker-proxy: how many there are, and what they carry."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, flags, strike
+from netfacts.lab import Vantage
+from netfacts.model.verdict import Outcome
+from netfacts.observe import processes, sysctl
+from netfacts.probe import ask, listen, tcp
+from netfacts.topology import Host, PortBinding
+from netfacts.verdict import equal, seen, source_is
+
+_PORT, _OTHER_PORT = 8080, 8081
+_HOST_PORT, _OTHER_HOST_PORT = 20080, 20081
+
+
+@pytest.mark.fact("proxy.per-mapping")
+def test_host_runs_one_docker_proxy_per_binding(host: Host, act: Act, claim: Claim) -> None:
+    """The host runs one docker-proxy per binding of address, protocol and port."""
+    web = host.container(
+        "web",
+        publish={
+            f"{_PORT}/tcp": _HOST_PORT,
+            f"{_PORT}/udp": _HOST_PORT,
+            f"{_OTHER_PORT}/tcp": ("127.0.0.1", _OTHER_HOST_PORT),
+        },
+    )
+
+    with act:
+        proxies = processes(host.machine, name="docker-proxy")
+
+    claim.show("docker port web", "\n".join(map(str, web.ports)))
+    claim.show("pgrep -a docker-proxy", "\n".join(f"{proxy.pid} {' '.join(proxy.argv)}" for proxy in proxies))
+    served = [
+        PortBinding(
+            proxy.option("-proto"),
+            int(proxy.option("-container-port")),
+            proxy.option("-host-ip"),
+            int(proxy.option("-host-port")),
+        )
+        for proxy in proxies
+    ]
+    claim.judge(
+        equal(
+            "bindings that the docker-proxies serve, as docker port would list them",
+            sorted(map(str, served)),
+            sorted(map(str, web.ports)),
+            vantage=host.name,
+        )
+    )
+
+
+flags("proxy.per-mapping", "--userland-proxy=false")
+
+
+@strike("proxy.per-mapping", "one docker-proxy is killed")
+def _(stage: Stage) -> None:
+    machine = stage.host.machine
+    machine.kill(processes(machine, name="docker-proxy")[0].pid)
+
+
+@pytest.mark.fact("proxy.handles-traffic")
+@pytest.mark.own_lab
+def test_docker_proxy_serves_loopback_and_dnat_serves_outside(
+    host: Host, client: Vantage, act: Act, claim: Claim
+) -> None:
+    """With docker-proxy killed, a published port is dead on the host's loopback and alive for outside clients.
+
+    client ── lan ── host: port H ── DNAT ── docker0 ── [web]
+                     127.0.0.1:H ── docker-proxy ──┘
+    """
+    web = host.container("web", publish={f"{_PORT}/tcp": _HOST_PORT})
+    listen(web.vantage, _PORT)
+    ways = (tcp(host.vantage, "127.0.0.1", _HOST_PORT), tcp(client, host.address, _HOST_PORT))
+    claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in ask(*ways)))
+    proxies = processes(host.machine, name="docker-proxy")
+    host.machine.kill(*(proxy.pid for proxy in proxies))
+
+    with act:
+        loopback, outside = ask(*ways)
+
+    claim.show("sudo kill …", "\n".join(f"{proxy.pid} {' '.join(proxy.argv)}" for proxy in proxies))
+    claim.judge(
+        seen(loopback, Outcome.REFUSED), seen(outside, Outcome.CONNECTED), source_is(outside, client.machine.address)
+    )
+
+
+@strike("proxy.handles-traffic", "the DNAT rule is deleted, too")
+def _(stage: Stage) -> None:
+    stage.delete_rules("nat", "DOCKER", f" {stage.container('web').address}:")
+
+
+@strike("proxy.handles-traffic", "DNAT serves the host's loopback, too")
+def _(stage: Stage) -> None:
+    target = f"{stage.container('web').address}:{_PORT}"
+    to_web = ("-d", "127.0.0.1", "-p", "tcp", "--dport", str(_HOST_PORT), "-j", "DNAT", "--to-destination", target)
+    stage.iptables("-t", "nat", "-A", "OUTPUT", *to_web)
+    bridge = stage.host.predefined().bridge
+    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-s", "127.0.0.1", "-o", bridge, "-j", "MASQUERADE")
+    stage.host.machine.sysctl(**{f"net.ipv4.conf.{bridge}.route_localnet": "1"})
+
+
+@pytest.mark.fact("proxy.off-loopback")
+@pytest.mark.engine("--userland-proxy=false")
+def test_published_port_answers_on_loopback_without_docker_proxy(host: Host, act: Act, claim: Claim) -> None:
+    """With --userland-proxy=false there is no docker-proxy, and a published port still answers at 127.0.0.1."""
+    web = host.container("web", publish={f"{_PORT}/tcp": _HOST_PORT})
+    listen(web.vantage, _PORT)
+    bridge = host.predefined().bridge
+
+    with act:
+        proxies = processes(host.machine, name="docker-proxy")
+        (answer,) = ask(tcp(host.vantage, "127.0.0.1", _HOST_PORT))
+
+    parameter = f"net.ipv4.conf.{bridge}.route_localnet"
+    claim.show(f"sysctl {parameter}", sysctl(host.vantage, parameter))
+    claim.judge(
+        equal("docker-proxy processes", len(proxies), 0, vantage=host.name),
+        seen(answer, Outcome.CONNECTED),
+        equal(f"who answered {answer.probe}", answer.name, web.name, vantage=host.name),
+    )
+
+
+flags("proxy.off-loopback", "--userland-proxy=true")
+
+
+@strike("proxy.off-loopback", "route_localnet is switched off")
+def _(stage: Stage) -> None:
+    bridge = stage.host.predefined().bridge
+    stage.host.machine.sysctl(**{f"net.ipv4.conf.{bridge}.route_localnet": "0"})
+
+
+@strike("proxy.off-loopback", "the DNAT rule is deleted")
+def _(stage: Stage) -> None:
+    stage.delete_rules("nat", "DOCKER", f" {stage.container('web').address}:")
