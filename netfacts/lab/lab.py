@@ -43,6 +43,8 @@ class Lab:
                 raise failures[0]
             for machine in self.machines.values():
                 machine.wire(segments)
+            for machine in self.machines.values():
+                machine.settle()
             self._serve_names()
         except BaseException:
             self.close()

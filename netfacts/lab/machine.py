@@ -24,6 +24,7 @@ _SYSCTLS = {
 }
 
 _KILL_S = 5.0
+_SETTLED_S = 10.0
 
 
 class Machine:
@@ -97,6 +98,25 @@ class Machine:
             segment = self.spec.ports[0].segment
             for gateway in self.lab.addresses(self.spec.gateway, segment=segment):
                 self.netlink.do("route", "add", dst="0.0.0.0/0" if gateway.version == 4 else "::/0", gateway=str(gateway))
+
+    def settle(self) -> None:
+        """Wait until the machine answers to its IPv6 addresses: the kernel takes them into service some time after they
+        were added, and who asks before that asks again only after a second.
+
+        Raises: LabError.
+        """
+        wanted = {
+            (ipv6.ip.exploded.replace(":", ""), "80", f"eth{number}")
+            for number, port in enumerate(self.spec.ports)
+            for _, ipv6 in [self.lab.segment(port.segment).interface(port.number)]
+        }
+
+        def in_service() -> bool:
+            table = self.read("/proc/net/ipv6_route")[0]
+            # The route to the address itself is the last step. A kernel without IPv6 has no such table.
+            return table is None or wanted <= {(row[0], row[1], row[-1]) for row in map(str.split, table.splitlines())}
+
+        until(in_service, what=f"the IPv6 addresses of {self.name} to be in service", timeout_s=_SETTLED_S)
 
     def route(self, prefix: str, via: str) -> None:
         """Add a route.

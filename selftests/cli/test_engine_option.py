@@ -13,15 +13,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a run asks for root f
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "said", "workers"),
     [
-        ("bogus", "'bogus' names no engine"),
-        ("debian:", "'debian:' names no engine"),
-        ("debian:../../etc", "'debian:../../etc' names no engine"),
-        ("rootfs:/nonexistent", "the engine's root file system is not there (on /nonexistent)"),
+        ("bogus", "'bogus' names no engine", "0"),
+        ("debian:../../etc", "'debian:../../etc' names no engine", "2"),
+        ("rootfs:/nonexistent", "the engine's root file system is not there (on /nonexistent)", "2"),
     ],
 )
-@pytest.mark.parametrize("workers", ["0", "2"])
 def test_engine_that_can_not_be_meant_is_refused(
     netfacts: Netfacts, tmp_path: Path, spec: str, said: str, workers: str
 ) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from netfacts.verdict import Recorder
@@ -83,19 +84,15 @@ def test_record_of_another_schema_is_refused_with_both_numbers(netfacts: Netfact
 
 def test_folder_that_can_not_be_written_to_is_refused(unprivileged: Netfacts, run_folder: Path) -> None:
     """Someone else's run may be read, but its page goes nowhere."""
-    folder = Path("/tmp") / f"netfacts-selftest-{run_folder.name}-{msgspec.json.encode(id(run_folder)).decode()}"
-    folder.mkdir(mode=0o755)
-    try:
-        (folder / "record.jsonl").write_bytes((run_folder / "record.jsonl").read_bytes())
+    # Not below tmp_path, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(run_folder / "record.jsonl", folder)
         folder.chmod(0o555)
-        (folder / "record.jsonl").chmod(0o444)
 
-        done = unprivileged("report", str(folder))
+        done = unprivileged("report", name)
 
-        assert done.returncode == 4
-        assert "could not write the page of a record" in done.stderr
-        assert "copy the record to a folder of yours" in done.stderr
-    finally:
         folder.chmod(0o755)
-        (folder / "record.jsonl").unlink()
-        folder.rmdir()
+    assert done.returncode == 4
+    assert "could not write the page of a record" in done.stderr
+    assert "copy the record to a folder of yours" in done.stderr

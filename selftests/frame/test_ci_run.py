@@ -23,6 +23,12 @@ def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing
         [folder / ".ci/run"], cwd="/", input="not for tox", capture_output=True, text=True, check=False, timeout=30
     )
 
-    assert done.stdout == "-e lint\n-e types\n-e selftests\n"
+    assert done.stdout.splitlines() == [
+        "-e lint",
+        "-e types",
+        "-e selftests",
+        *(f"-- --engine debian:{suite}" for suite in ("bookworm", "trixie", "forky")),
+        *(f"-e sabotage -- --engine debian:{suite}" for suite in ("bookworm", "forky")),
+    ]
     assert done.returncode == code
-    assert ("failed: " + failing in done.stderr) is (code == 1)
+    assert (f"failed: -e {failing}" in done.stderr) is (code == 1)
