@@ -14,6 +14,9 @@ from typing import IO
 
 from netfacts.model.errors import NetfactsError
 
+TimeoutExpired = subprocess.TimeoutExpired
+"""What waiting for a process raises after its deadline."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -46,7 +49,14 @@ def run(argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None 
     """
     try:
         done = subprocess.run(
-            argv, input=text, capture_output=True, text=True, timeout=timeout_s, env=env, errors="replace"
+            argv,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=env,
+            errors="replace",
+            check=False,
         )
     except subprocess.TimeoutExpired as late:
         out = late.stdout.decode(errors="replace") if isinstance(late.stdout, bytes) else ""

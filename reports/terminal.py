@@ -91,7 +91,8 @@ def _survivors(record: Record) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for line in record.sabotages:
         if line.tried and not line.killed:
-            parts.append(Text(f"✗ {line.fact} survived: {line.sabotage or line.reason} → {line.turned}", style="bold red"))
+            said = f"✗ {line.fact} survived: {line.sabotage or line.reason} → {line.turned or 'never run'}"
+            parts.append(Text(said, style="bold red"))
             if line.sabotage and line.reason:
                 parts.append(Padding(Text(visible(line.reason).splitlines()[0], style="dim"), (0, 0, 0, 2)))
     return [Text(), *parts] if parts else []
@@ -110,5 +111,6 @@ def _footer(record: Record, page: Path) -> list[RenderableType]:
         end = record.end
         built = f"{count(end.labs, 'lab')}, {count(end.engines, 'engine')}, {count(end.containers, 'container')}"
         slow = ", ".join(f"{fact} {duration(spent)}" for fact, spent in end.slowest[:_MOST_SLOW])
-        lines.append(Text(f"took    {duration(end.duration_s)}: {built}" + (f" · slowest: {slow}" if slow else ""), style="dim"))
+        took = f"took    {duration(end.duration_s)}: {built}" + (f" · slowest: {slow}" if slow else "")
+        lines.append(Text(took, style="dim"))
     return [*lines, Text.assemble(("page    ", "dim"), (str(page), "bold"))]

@@ -36,7 +36,7 @@ async def execute(args: dict[str, Any]) -> dict[str, Any]:
     )
     try:
         out, err = await asyncio.wait_for(process.communicate(args.get("input", "").encode()), args["timeout_s"])
-    except asyncio.TimeoutError:
+    except TimeoutError:
         os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         return {"exit": None, "out": "", "err": f"no end after {args['timeout_s']} s"}

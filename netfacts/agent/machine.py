@@ -12,9 +12,7 @@ from netfacts.agent import sysctl
 STATE = "/run/netfacts"
 """Where a machine keeps what is its own; on its tmpfs."""
 
-_NAMESPACES = (
-    sys_.CLONE_NEWNS | sys_.CLONE_NEWUTS | sys_.CLONE_NEWIPC | sys_.CLONE_NEWPID | sys_.CLONE_NEWNET
-)
+_NAMESPACES = sys_.CLONE_NEWNS | sys_.CLONE_NEWUTS | sys_.CLONE_NEWIPC | sys_.CLONE_NEWPID | sys_.CLONE_NEWNET
 
 
 def leave_namespaces() -> None:
@@ -67,9 +65,7 @@ def _overlay(lower: str, target: str, name: str) -> None:
     # There already when an engine is started again: it finds its root as it left it.
     os.makedirs(upper, exist_ok=True)
     os.makedirs(work, exist_ok=True)
-    sys_.mount(
-        "overlay", target, "overlay", options=f"lowerdir={lower},upperdir={upper},workdir={work}"
-    )
+    sys_.mount("overlay", target, "overlay", options=f"lowerdir={lower},upperdir={upper},workdir={work}")
 
 
 def _write_etc(folder: str, config: dict[str, Any]) -> None:

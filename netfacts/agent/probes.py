@@ -41,6 +41,7 @@ _ICMP_ECHO, _ICMP_ECHO_REPLY = 8, 0
 _ICMP6_ECHO, _ICMP6_ECHO_REPLY = 128, 129
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2
 _IPV6_MTU_DISCOVER = 23
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
 # A batch larger than this is worked off in turns, so that it can't run out of file descriptors.
 _AT_ONCE = 400
 
@@ -84,10 +85,18 @@ def _family(address: str) -> socket.AddressFamily:
 def _bound(probe: _Probe, kind: int, protocol: int = 0) -> socket.socket:
     """A socket for the probe, bound to its own source address or port where it names one."""
     sock = socket.socket(_family(probe["address"]), kind | socket.SOCK_NONBLOCK, protocol)
+    if kind == socket.SOCK_DGRAM:
+        _hear_icmp(sock)
     if probe.get("source") or probe.get("source_port"):
         any_address = "::" if ":" in probe["address"] else "0.0.0.0"
         sock.bind((probe.get("source") or any_address, probe.get("source_port") or 0))
     return sock
+
+
+def _hear_icmp(sock: socket.socket) -> None:
+    """Have the kernel tell a socket of ICMP errors: a raw one of any, a UDP one of more than "port unreachable"."""
+    six = sock.family == socket.AF_INET6
+    sock.setsockopt(*((socket.IPPROTO_IPV6, _IPV6_RECVERR) if six else (socket.IPPROTO_IP, _IP_RECVERR)), 1)
 
 
 def _heard(data: bytes, nonce: str) -> _Answer:
@@ -205,12 +214,9 @@ async def _icmp(probe: _Probe) -> _Answer:
     number = secrets.randbelow(0xFFFF)
     with _bound(probe, socket.SOCK_RAW, socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP) as sock:
         if probe.get("dont_fragment"):
-            level, option = (
-                (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, _IP_MTU_DISCOVER)
-            )
+            level, option = (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, _IP_MTU_DISCOVER)
             sock.setsockopt(level, option, _IP_PMTUDISC_DO)
-        # IP_RECVERR: without it a raw socket is not told of ICMP errors.
-        sock.setsockopt(*((socket.IPPROTO_IPV6, 25) if six else (socket.IPPROTO_IP, 11)), 1)
+        _hear_icmp(sock)
         sock.connect((probe["address"], 0))
         packet = struct.pack("!BBHHH", echo, 0, 0, number, 1) + payload
         if not six:

@@ -93,7 +93,9 @@ def _lookup(name: str, family: int) -> dict[str, Any]:
     started = time.perf_counter()
     try:
         found = socket.getaddrinfo(name, None, _FAMILIES.get(family, socket.AF_UNSPEC), socket.SOCK_STREAM)
-        answer: dict[str, Any] = {"outcome": "connected", "addresses": [str(entry[4][0]) for entry in found]}
+        # Once each: glibc reads "::1 localhost" in a hosts file as 127.0.0.1, too.
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        answer: dict[str, Any] = {"outcome": "connected", "addresses": addresses}
     except socket.gaierror as error:
         outcome = _OUTCOMES.get(error.errno or 0, "probe_error")
         answer = {"outcome": outcome, "addresses": [], "detail": error.strerror}

@@ -94,9 +94,7 @@ def set_read_only(target: str, read_only: bool) -> None:
 
     Raises: OSError; the call needs kernel 5.12.
     """
-    attributes = (
-        _MountAttr(attr_set=_MOUNT_ATTR_RDONLY) if read_only else _MountAttr(attr_clr=_MOUNT_ATTR_RDONLY)
-    )
+    attributes = _MountAttr(attr_set=_MOUNT_ATTR_RDONLY) if read_only else _MountAttr(attr_clr=_MOUNT_ATTR_RDONLY)
     result = _libc.syscall(
         _SYS_MOUNT_SETATTR,
         _AT_FDCWD,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import traceback
 from collections.abc import Awaitable, Callable
@@ -57,8 +58,14 @@ async def _answer(request: dict[str, Any], ops: dict[str, _Op], writer: asyncio.
     except KeyError as error:
         reply |= {"error": f"no such operation, or an argument is missing: {error}", "kind": "refused"}
     except OSError as error:
-        reply |= {"error": str(error), "kind": "failed", "errno": error.errno}
+        reply |= {"error": _words(error), "kind": "failed", "errno": error.errno}
     except Exception:
         reply |= {"error": traceback.format_exc(limit=3), "kind": "failed"}
     writer.write(protocol.encode(reply))
     await writer.drain()
+
+
+def _words(error: OSError) -> str:
+    """The kernel's words for an error, which asyncio replaces by its own in some."""
+    words = os.strerror(error.errno) if error.errno else ""
+    return str(error) if words.lower() in str(error).lower() else f"{words}: {error}"

@@ -72,9 +72,7 @@ def load(folder: Path = FACTS) -> Catalogue:
     for path in files:
         for fact in _read(path):
             if fact.id in facts:
-                raise UsageError(
-                    f"fact {fact.id} stands twice", where=f"{path.name} and {facts[fact.id].area}.toml"
-                )
+                raise UsageError(f"fact {fact.id} stands twice", where=f"{path.name} and {facts[fact.id].area}.toml")
             facts[fact.id] = fact
     return Catalogue(facts)
 

@@ -32,7 +32,7 @@ _TOOLS = (
     Tool("ip", "iproute2", "reads links and routes", True),
     Tool("busybox", "busybox-static", "is the probe image", True),
     Tool("mmdebstrap", "mmdebstrap", "unpacks engines of Debian and Ubuntu", False),
-    Tool("dockerd", "docker.io", "is the engine of `--engine system`; unpacked beside the machine where it is missing", False),
+    Tool("dockerd", "docker.io", "is the engine of `--engine system`; where it is missing one is unpacked", False),
 )
 
 

@@ -11,8 +11,10 @@ from reports.page import write
 from reports.record import locate, read
 from reports.terminal import show
 
+_Place = typer.Argument(..., metavar="DIR", help="A run's folder or its record.jsonl.")
 
-def report(place: Path = typer.Argument(..., metavar="DIR", help="A run's folder or its record.jsonl.")) -> None:
+
+def report(place: Path = _Place) -> None:
     """Make a run's page again from its record."""
     record = read(locate(place))
     show(record, write(place), console=Console())

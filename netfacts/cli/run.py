@@ -20,11 +20,19 @@ from reports.terminal import show
 _ROOT = FACTS.parent
 _MOST_WORKERS = 4
 
-_Select = typer.Option("", "-k", metavar="EXPR", help="Only facts whose id, area or check matches: `-k 'dns and not scope'`.")
-_Engine = typer.Option("auto", "--engine", "-e", metavar="SPEC", help="auto, system, debian:SUITE, ubuntu:SUITE, rootfs:PATH.")
+_Select = typer.Option(
+    "", "-k", metavar="EXPR", help="Only facts whose id, area or check matches: `-k 'dns and not scope'`."
+)
+_Engine = typer.Option(
+    "auto", "--engine", "-e", metavar="SPEC", help="auto, system, debian:SUITE, ubuntu:SUITE, rootfs:PATH."
+)
 _Target = typer.Option("embedded", "--target", metavar="TARGET", help="Where the labs are: embedded.")
-_Workers = typer.Option(-1, "-n", metavar="N", help="Labs at the same time; 0 runs all in one process.", show_default="cores, at most 4")
-_Out = typer.Option(None, "--out", metavar="DIR", help="Folder for record and page.", show_default="reports/out/<run-id>")
+_Workers = typer.Option(
+    -1, "-n", metavar="N", help="Labs at the same time; 0 runs all in one process.", show_default="cores, at most 4"
+)
+_Out = typer.Option(
+    None, "--out", metavar="DIR", help="Folder for record and page.", show_default="reports/out/<run-id>"
+)
 
 
 def run(

@@ -135,7 +135,9 @@ def _merge(root: Path, name: str) -> None:
         return
     new.mkdir(parents=True, exist_ok=True)
     if old.is_dir():
-        shutil.copytree(old, new, symlinks=True, dirs_exist_ok=True, ignore=lambda at, names: _there(old, new, at, names))
+        shutil.copytree(
+            old, new, symlinks=True, dirs_exist_ok=True, ignore=lambda at, names: _there(old, new, at, names)
+        )
         shutil.rmtree(old)
     old.symlink_to(f"usr/{name}")
 

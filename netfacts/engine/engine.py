@@ -37,8 +37,9 @@ class Engine:
     """A dockerd with its containerd, in a machine. Ends with the machine."""
 
     def __init__(self, machine: Machine, installation: Installation, *, flags: Sequence[str] = (), cgroup: str) -> None:
-        """Start it with the probe image loaded. `flags` are added to dockerd's own; `cgroup` names the cgroup folder
-        that its containers go under.
+        """Start it with the probe image loaded.
+
+        `flags` are added to dockerd's own; `cgroup` names the cgroup folder that its containers go under.
 
         Raises: EngineError with the end of its log.
         """
@@ -67,7 +68,7 @@ class Engine:
                 "spawn",
                 argv=self._argv(),
                 # Nothing of the caller's environment: no proxy, no DOCKER_* that changes the engine under test.
-                env={"PATH": _PATH, "HOME": "/root", "TMPDIR": "/tmp", **(environment or {})},
+                env={"PATH": _PATH, "HOME": "/root", "TMPDIR": "/run", **(environment or {})},
                 log=_LOG,
                 root=str(root) if root else "",
                 name="engine",
@@ -137,7 +138,7 @@ class Engine:
             raise self._failure(f"dockerd ended with status {status}")
         try:
             self.api.ping()
-        except Exception as error:
+        except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
             raise self._failure(f"dockerd does not answer: {error}") from None
 
     def log_tail(self, lines: int = 15) -> str:
@@ -152,9 +153,7 @@ class Engine:
     @cached_property
     def api(self) -> docker.APIClient:
         """The SDK's client, at the API version that the engine speaks."""
-        return docker.APIClient(
-            base_url=f"unix://{self.machine.path(_SOCKET)}", version="auto", timeout=_CALL_S
-        )
+        return docker.APIClient(base_url=f"unix://{self.machine.path(_SOCKET)}", version="auto", timeout=_CALL_S)
 
     def execute(self, argv: Sequence[str], *, text: str = "", timeout_s: float = 10.0) -> Finished:
         """Run a program where the engine is: in its mount namespace and the machine's network namespace.

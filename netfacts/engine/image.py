@@ -16,7 +16,25 @@ IMAGE = "netfacts/probe:1"
 EXPOSED = (8080, 8081)
 """The TCP ports that the image exposes; a listener stands on them where a check opens one."""
 
-_APPLETS = "sh sleep cat env ps ip nc httpd wget ping nslookup hostname ls touch true id mkdir".split()
+_APPLETS = (
+    "cat",
+    "env",
+    "hostname",
+    "httpd",
+    "id",
+    "ip",
+    "ls",
+    "mkdir",
+    "nc",
+    "nslookup",
+    "ping",
+    "ps",
+    "sh",
+    "sleep",
+    "touch",
+    "true",
+    "wget",
+)
 _FILES = {
     # Without it glibc asks DNS before it looks into /etc/hosts.
     "etc/nsswitch.conf": "hosts: files dns\n",

@@ -27,7 +27,9 @@ class Installation:
     root: Path | None
 
 
-def resolve(spec: str, *, progress: Progress = lambda _: None, os_release: Path = Path("/etc/os-release")) -> Installation:
+def resolve(
+    spec: str, *, progress: Progress = lambda _: None, os_release: Path = Path("/etc/os-release")
+) -> Installation:
     """Find the engine that `spec` names, unpacking it where that is needed. `progress` is told what takes long.
 
     Raises: UsageError for a spec that can't be meant; EngineError where the engine can't be had.
@@ -80,9 +82,8 @@ def _own_suite(os_release: Path) -> str:
 
     Raises: EngineError on a distribution without one.
     """
-    fields = dict(
-        line.split("=", 1) for line in (os_release.read_text().splitlines() if os_release.exists() else []) if "=" in line
-    )
+    lines = os_release.read_text().splitlines() if os_release.exists() else []
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
     distribution = fields.get("ID", "").strip('"')
     suite = fields.get("VERSION_CODENAME", "").strip('"')
     if distribution not in _DISTRIBUTIONS or not suite:

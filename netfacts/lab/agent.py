@@ -15,10 +15,11 @@ from typing import Any
 
 from netfacts.agent import protocol
 from netfacts.model.errors import LabError, ProbeError
-from netfacts.run import converse
+from netfacts.run import TimeoutExpired, converse
 
 _ROOT = Path(__file__).resolve().parents[2]
-_START_S = 10.0
+# Only a hung machine gets there: an agent that fails is noticed at once. A slow one (emulated, busy) takes 10 s.
+_START_S = 30.0
 # What a reply may take beyond the time that the request itself allows; generous, as these machines are busy.
 _GRACE_S = 20.0
 
@@ -34,7 +35,7 @@ class Agent:
         Raises: LabError with the end of the agent's log.
         """
         self.name = name
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the agent)
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._pending: dict[int, Reply] = {}
@@ -53,11 +54,12 @@ class Agent:
         try:
             self.pid = hello.result(_START_S)
         except (FutureTimeout, LabError) as error:
+            said = str(error) or f"no sign of life within {_START_S:.0f} s\n{self.log_tail()}"
             self.close()
             raise LabError(
                 "could not start the agent of a machine",
                 where=name,
-                returned=str(error) or self.log_tail(),
+                returned=said,
                 remedy="`netfacts doctor` says what this machine lacks",
             ) from None
 
@@ -159,7 +161,7 @@ class Agent:
             self._process.stdin.close()
         try:
             self._process.wait(5)
-        except Exception:
+        except TimeoutExpired:
             # A stopped or wedged PID 1 does not read its end of file; nothing in the machine survives its end.
             self._process.kill()
             self._process.wait()
@@ -170,7 +172,7 @@ class Agent:
 
 
 class Refusal(ProbeError):
-    """What an agent could not do. `kind` is `gone`, `refused` or `failed`; `errno` is the kernel's, where it has one."""
+    """What an agent could not do. `kind` is `gone`, `refused` or `failed`; `errno` the kernel's, where it has one."""
 
     def __init__(self, said: str, where: str, kind: str, errno: int | None) -> None:
         super().__init__("the agent could not do what it was asked", where=where, returned=said)

@@ -123,6 +123,4 @@ def require_linux() -> None:
     except ValueError:
         raise LabError("the kernel's version can't be read", returned=platform.release()) from None
     if (major, minor) < (5, 12):
-        raise UsageError(
-            "labs need Linux 5.12 or later (mount_setattr)", returned=f"this is {platform.release()}"
-        )
+        raise UsageError("labs need Linux 5.12 or later (mount_setattr)", returned=f"this is {platform.release()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from ipaddress import IPv6Address
 from typing import Any
 
 from netfacts.lab.agent import Agent
@@ -25,6 +26,7 @@ _SYSCTLS = {
 
 _KILL_S = 5.0
 _SETTLED_S = 10.0
+_MULTICAST = IPv6Address("ff00::")
 
 
 class Machine:
@@ -93,30 +95,33 @@ class Machine:
                 )
             self.netlink.do("link", "set", index=index, state="up")
             # A neighbour that is not there is known after one second and not after three.
-            self.sysctl(**{f"net.ipv4.neigh.{name}.retrans_time_ms": "300"})
+            self.sysctl(**{f"net.{ip}.neigh.{name}.retrans_time_ms": "300" for ip in ("ipv4", "ipv6")})
         if self.spec.gateway:
             segment = self.spec.ports[0].segment
             for gateway in self.lab.addresses(self.spec.gateway, segment=segment):
-                self.netlink.do("route", "add", dst="0.0.0.0/0" if gateway.version == 4 else "::/0", gateway=str(gateway))
+                self.netlink.do(
+                    "route", "add", dst="0.0.0.0/0" if gateway.version == 4 else "::/0", gateway=str(gateway)
+                )
 
     def settle(self) -> None:
-        """Wait until the machine answers to its IPv6 addresses: the kernel takes them into service some time after they
-        were added, and who asks before that asks again only after a second.
+        """Wait until the machine answers to its IPv6 addresses.
+
+        The kernel takes addresses and multicast into service some time after the link is up; who asks before that asks
+        again only after a second.
 
         Raises: LabError.
         """
-        wanted = {
-            (ipv6.ip.exploded.replace(":", ""), "80", f"eth{number}")
-            for number, port in enumerate(self.spec.ports)
-            for _, ipv6 in [self.lab.segment(port.segment).interface(port.number)]
-        }
+        wanted = set()
+        for number, port in enumerate(self.spec.ports):
+            _, ipv6 = self.lab.segment(port.segment).interface(port.number)
+            wanted |= {(_hex(ipv6.ip), "80", f"eth{number}"), (_hex(_MULTICAST), "08", f"eth{number}")}
 
         def in_service() -> bool:
             table = self.read("/proc/net/ipv6_route")[0]
-            # The route to the address itself is the last step. A kernel without IPv6 has no such table.
+            # A kernel without IPv6 has no such table.
             return table is None or wanted <= {(row[0], row[1], row[-1]) for row in map(str.split, table.splitlines())}
 
-        until(in_service, what=f"the IPv6 addresses of {self.name} to be in service", timeout_s=_SETTLED_S)
+        until(in_service, what=f"IPv6 on {self.name} to be in service", timeout_s=_SETTLED_S)
 
     def route(self, prefix: str, via: str) -> None:
         """Add a route.
@@ -186,3 +191,8 @@ class Machine:
         """Raises: LabError where the agent has ended."""
         if not self.agent.alive:
             raise LabError("the machine is lost", where=self.name, returned=self.agent.log_tail())
+
+
+def _hex(address: IPv6Address) -> str:
+    """An address as /proc writes it."""
+    return address.exploded.replace(":", "")

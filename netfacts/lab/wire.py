@@ -15,6 +15,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 from netfacts.model.errors import LabError
 
 _CLONE_NEWNET = 0x40000000
+# Ports have indexes that no interface of a machine has. Where both ends of a veth have the same, in namespaces of their
+# own, the kernel takes them for one device and may be a second late to see its carrier (linkwatch_urgent_event in
+# net/core/link_watch.c); until then IPv6 on it hears no neighbour solicitation.
+_PORT_INDEX = 1000
 
 
 class Netlink:
@@ -76,7 +80,14 @@ class Segment:
         port = f"port{self._ports}"
         fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._netlink.do("link", "add", ifname=port, kind="veth", peer={"ifname": interface, "net_ns_fd": fd})
+            self._netlink.do(
+                "link",
+                "add",
+                ifname=port,
+                index=_PORT_INDEX + self._ports,
+                kind="veth",
+                peer={"ifname": interface, "net_ns_fd": fd},
+            )
         finally:
             os.close(fd)
         self._netlink.do("link", "set", index=self._netlink.index(port), master=self._bridge, state="up")

@@ -83,9 +83,7 @@ class FactLine(msgspec.Struct, frozen=True, kw_only=True, tag="fact", tag_field=
     selected: bool = True
 
 
-class VerdictLine(
-    Finding, frozen=True, kw_only=True, tag="verdict", tag_field="kind", forbid_unknown_fields=True
-):
+class VerdictLine(Finding, frozen=True, kw_only=True, tag="verdict", tag_field="kind", forbid_unknown_fields=True):
     """The verdict on one case of one fact."""
 
 

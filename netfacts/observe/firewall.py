@@ -104,8 +104,9 @@ def _check_quotes(rule: Rule, number: int) -> None:
 
 
 def _arguments(text: str) -> list[str]:
-    """Cut a rule into arguments as iptables-restore does, which is not a shell's way: only double quotes quote, and
-    only within them a backslash takes the meaning from whatever follows.
+    """Cut a rule into arguments as iptables-restore does, which is not a shell's way.
+
+    Only double quotes quote, and only within them a backslash takes the meaning from whatever follows.
 
     Raises: ValueError where a quotation does not end.
     """

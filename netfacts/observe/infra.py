@@ -21,7 +21,7 @@ class AgentBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no typ
         self._machine = machine
         super().__init__(machine.name, *args, **kwargs)
 
-    def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
+    def run(self, command: str, *args: str, **_: Any) -> CommandResult:
         """Run a shell command, quoting `args` into it, as testinfra's other backends do."""
         line = self.get_command(command, *args)
         done = self._machine.execute(["sh", "-c", line], timeout_s=_COMMAND_S)
@@ -29,5 +29,5 @@ class AgentBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no typ
 
 
 def infra(machine: Machine) -> Host:
-    """Give testinfra's view of a machine: `.interface("docker0")`, `.socket(…)`, `.process`, `.sysctl(…)`, `.file(…)`."""
+    """Give testinfra's view of a machine: `.interface("docker0")`, `.socket(…)`, `.sysctl(…)`, `.file(…)` and more."""
     return Host(AgentBackend(machine))

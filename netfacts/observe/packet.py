@@ -53,19 +53,13 @@ def decode(frame: bytes, *, at: float = 0.0, way: str = "in", vxlan_port: int = 
     return Packet(at, way, "arp" if kind == _ARP else f"0x{kind:04x}", payload=body)
 
 
-def _transport(
-    at: float, way: str, number: int, source: str, destination: str, body: bytes, vxlan_port: int
-) -> Packet:
+def _transport(at: float, way: str, number: int, source: str, destination: str, body: bytes, vxlan_port: int) -> Packet:
     protocol = _PROTOCOLS.get(number, str(number))
     if protocol == "udp" and len(body) >= 8:
         source_port, destination_port = struct.unpack("!HH", body[:4])
         payload = body[8:]
         inner, vni = None, None
-        if (
-            destination_port == vxlan_port
-            and len(payload) > _VXLAN_HEADER_BYTES
-            and payload[0] & _VXLAN_FLAG
-        ):
+        if destination_port == vxlan_port and len(payload) > _VXLAN_HEADER_BYTES and payload[0] & _VXLAN_FLAG:
             # One level is what an overlay makes; frames that go on and on would use up the stack.
             inner = decode(payload[_VXLAN_HEADER_BYTES:], at=at, way=way, vxlan_port=_NO_PORT)
             vni = int.from_bytes(payload[4:7])

@@ -33,7 +33,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Socket:
-    """A TCP or UDP socket. `state` is the kernel's name for it: LISTEN, ESTABLISHED, UNCONN, …"""
+    """A TCP or UDP socket. `state` is the kernel's name for it, such as LISTEN, ESTABLISHED or UNCONN."""
 
     protocol: str
     family: int

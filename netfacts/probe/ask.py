@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,7 +117,8 @@ def _answer(probe: Probe, said: dict[str, Any]) -> Answer:
     try:
         answer = Answer(probe=probe, **msgspec.convert(said | {"outcome": Outcome(said["outcome"])}, dict[str, Any]))
     except (TypeError, ValueError) as error:
-        raise ProbeError(f"the answer to {probe} can't be read", where=str(probe.vantage), returned=str(error)) from None
+        trouble = f"the answer to {probe} can't be read"
+        raise ProbeError(trouble, where=str(probe.vantage), returned=str(error)) from None
     if answer.outcome is Outcome.PROBE_ERROR:
         raise ProbeError(f"{probe} could not be carried out", where=str(probe.vantage), returned=answer.detail)
     return answer

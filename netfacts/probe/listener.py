@@ -23,7 +23,9 @@ class Listener:
         self.vantage.machine.agent.call("close", net=self.vantage.net, listener=self.number)
 
 
-def listen(vantage: Vantage, port: int = 0, *, protocol: str = "tcp", address: str = "0.0.0.0", name: str = "") -> Listener:
+def listen(
+    vantage: Vantage, port: int = 0, *, protocol: str = "tcp", address: str = "0.0.0.0", name: str = ""
+) -> Listener:
     """Open an echo listener in a vantage. Port 0 takes any free one.
 
     Raises: Refusal (a ProbeError) with the kernel's errno, EADDRINUSE among others.

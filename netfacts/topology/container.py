@@ -86,12 +86,12 @@ class Container:
     @property
     def ports(self) -> list[PortBinding]:
         """Its published ports, as the engine reports them."""
-        found = []
-        for key, bindings in (self.said["NetworkSettings"]["Ports"] or {}).items():
-            port, _, protocol = key.partition("/")
-            for binding in bindings or ():
-                found.append(PortBinding(protocol, int(port), binding["HostIp"], int(binding["HostPort"])))
-        return found
+        published = (self.said["NetworkSettings"]["Ports"] or {}).items()
+        return [
+            PortBinding(key.partition("/")[2], int(key.partition("/")[0]), binding["HostIp"], int(binding["HostPort"]))
+            for key, bindings in published
+            for binding in bindings or ()
+        ]
 
     def host_port(self, container_port: int, protocol: str = "tcp") -> int:
         """The host port that this container port is published on.
@@ -101,20 +101,26 @@ class Container:
         for binding in self.ports:
             if (binding.container_port, binding.protocol) == (container_port, protocol):
                 return binding.host_port
-        raise EngineError(f"container {self.name} does not publish {container_port}/{protocol}", returned=str(self.ports))
+        raise EngineError(
+            f"container {self.name} does not publish {container_port}/{protocol}", returned=str(self.ports)
+        )
 
     def logs(self) -> str:
         """What its first process has printed."""
         printed: bytes = self.engine.api.logs(self.id, tail=50)
         return printed.decode(errors="replace")
 
-    def ended(self, *, timeout_s: float = 5.0) -> int | None:
-        """Wait for its first process to end, and give the exit status; None where it still runs after `timeout_s`."""
-        try:
-            until(self._has_ended, what=f"{self.name} to end", timeout_s=timeout_s, error=EngineError)
-        except EngineError:
-            return None
-        return int(self.said["State"]["ExitCode"])
+    @property
+    def state(self) -> str:
+        """Its state as the engine reports it, and its exit status: "exited 1", "running 0"."""
+        state = self.said["State"]
+        return f"{state['Status']} {state['ExitCode']}"
+
+    def ended(self, *, timeout_s: float = 5.0) -> bool:
+        """Wait for its first process to end; False where it still runs after `timeout_s`."""
+        with contextlib.suppress(EngineError):
+            return until(self._has_ended, what=f"{self.name} to end", timeout_s=timeout_s, error=EngineError)
+        return False
 
     def _has_ended(self) -> bool:
         self.refresh()

@@ -311,9 +311,8 @@ class Host:
         errors: list[Exception] = []
         if containers:
             with ThreadPoolExecutor(len(containers)) as pool:
-                for future in [pool.submit(self._remove, container) for container in reversed(containers)]:
-                    if error := future.exception():
-                        errors.append(error if isinstance(error, Exception) else EngineError(str(error)))
+                removals = [pool.submit(self._remove, container) for container in reversed(containers)]
+            errors += [error for removal in removals if isinstance(error := removal.exception(), Exception)]
         try:
             self._await_parting(containers, networks)
         except (EngineError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -323,7 +322,7 @@ class Host:
                 self.engine.api.remove_network(network.id)
             except docker.errors.NotFound:
                 continue
-            except Exception as error:
+            except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
                 errors.append(error)
         if errors:
             raise ExceptionGroup(f"could not remove what {self._check or 'a check'} had built on {self.name}", errors)
@@ -363,7 +362,9 @@ class Host:
             return
 
     def _release(self, container: Container) -> None:
-        if container.netns:
+        """End the agent's worker in a container's network namespace, unless others run in it, too."""
+        sharing = [other for other in self.containers if other is not container and other.netns == container.netns]
+        if container.netns and not any(other.pid for other in sharing):
             self.machine.release(container.netns)
 
     def _asked(self, request: dict[str, Any]) -> dict[str, Any]:

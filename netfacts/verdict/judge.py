@@ -79,7 +79,9 @@ def different(what: str, observed: object, other: object, *, vantage: object = "
     )
 
 
-def holds(what: str, condition: bool, observed: object, *, expected: str, vantage: object = "", control: bool = False) -> Observation:
+def holds(
+    what: str, condition: bool, observed: object, *, expected: str, vantage: object = "", control: bool = False
+) -> Observation:
     """Observe a condition; `expected` says it in words, `observed` what was there instead or as well."""
     return Observation(
         what=what,
@@ -102,7 +104,9 @@ def wire(what: str, answer: DnsAnswer, *, rcode: str, records: Sequence[str] | N
 def explain(observations: Iterable[Observation]) -> str:
     """Say in lines what did not agree."""
     lines = [
-        f"{seen.what}" + (f" (from {seen.vantage})" if seen.vantage else "") + f": expected {seen.expected}, saw {seen.observed}"
+        f"{seen.what}"
+        + (f" (from {seen.vantage})" if seen.vantage else "")
+        + f": expected {seen.expected}, saw {seen.observed}"
         for seen in observations
         if not seen.agrees
     ]

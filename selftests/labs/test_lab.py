@@ -14,9 +14,9 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from netfacts.engine import Engine, Installation, resolve
 from netfacts.lab import Lab, Machine, of_machine
 from netfacts.lab.stamp import remove_cgroups, stamp, start_time, sweep
 from netfacts.lab.wait import until
-from netfacts.model.errors import LabError, NetfactsError, ProbeError
+from netfacts.model.errors import LabError, NetfactsError
 from netfacts.model.lab import SHAPES, LabSpec
 from netfacts.model.verdict import Outcome
 from netfacts.observe import links, routes, sysctl
@@ -77,8 +77,8 @@ def test_only_what_stands_on_another_segment_is_a_router_away(lab: Lab) -> None:
 
 def test_machine_has_the_links_and_routes_of_its_spec_and_no_others(lab: Lab) -> None:
     ours = {path.read_text().strip() for path in Path("/sys/class/net").glob("*/address")} - {"00:00:00:00:00:00", ""}
-    ranges = [network for segment in lab.spec.segments for network in (segment.ipv4, segment.ipv6)]
-    ranges += [ip_network("fe80::/10"), ip_network("ff00::/8")]
+    declared = [network for segment in lab.spec.segments for network in (segment.ipv4, segment.ipv6)]
+    ranges = [*declared, ip_network("fe80::/10"), ip_network("ff00::/8")]
 
     for machine in lab.machines.values():
         found = [link for link in links(of_machine(machine)) if link.up]
@@ -158,7 +158,7 @@ def test_machine_writes_nothing_to_the_disk_below() -> None:
 
         assert [path for path in here if "Read-only file system" not in refused[path].err] == []
         assert {path: done.exit_status for path, done in taken.items()} == dict.fromkeys(own, 0)
-        assert [text for text in lab["host"].read(*own)] == [""] * len(own)
+        assert lab["host"].read(*own) == [""] * len(own)
         assert [path for path in (*here, *own) if os.path.lexists(path)] == []
 
 
@@ -187,15 +187,13 @@ def test_engine_writes_nothing_to_its_cached_root(installation: Installation) ->
 def test_closed_lab_leaves_nothing() -> None:
     before = _Outside.now()
     with _lab("routed") as lab:
-        left = _Belongings.of(lab)
         for machine in lab.machines.values():
             _sleep_in(machine)
-        left.add_processes()
-        assert left.alive()
-        assert left.namespaces_in_use()
+        left = _Belongings.of(*lab.machines.values())
+        assert list(left.alive().values()).count("sleep") == len(lab.machines)
 
     assert left.alive() == {}
-    assert left.namespaces_in_use() == {}
+    left.release()
     assert _Outside.now() == before
 
 
@@ -204,7 +202,7 @@ def test_lab_that_can_t_be_built_leaves_nothing(monkeypatch: pytest.MonkeyPatch)
     built: list[_Belongings] = []
 
     def fail(lab: Lab) -> None:
-        built.append(_Belongings.of(lab))
+        built.append(_Belongings.of(*lab.machines.values()))
         raise LabError("it is to fail")
 
     monkeypatch.setattr(Lab, "_serve_names", fail)
@@ -212,7 +210,8 @@ def test_lab_that_can_t_be_built_leaves_nothing(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(LabError, match="it is to fail"):
         Lab(SHAPES["two-hosts"])
 
-    assert [(left.alive(), left.namespaces_in_use()) for left in built] == [({}, {})]
+    assert [left.alive() for left in built] == [{}]
+    built[0].release()
     assert _Outside.now() == before
 
 
@@ -220,22 +219,22 @@ def test_lab_that_can_t_be_built_leaves_nothing(monkeypatch: pytest.MonkeyPatch)
 def test_killed_agent_takes_its_machine_along(victim: str) -> None:
     before = _Outside.now()
     with _lab("two-hosts") as lab:
-        host = lab["host"]
+        host, other = lab["host"], lab["host2"]
         _sleep_in(host)
         left = _Belongings.of(host)
-        other = _Belongings.of(lab["host2"])
+        assert "sleep" in left.alive().values()
+
         os.kill(host.agent.pid if victim == "init" else _parent(host.agent.pid), signal.SIGKILL)
 
-        until(lambda: not left.alive() and not left.namespaces_in_use(), what="the machine to go", timeout_s=_GONE_S)
+        until(lambda: not left.alive(), what="the machine's processes to go", timeout_s=_GONE_S)
         until(lambda: not host.agent.alive, what="its loss to be noticed", timeout_s=_GONE_S)
-        with pytest.raises(LabError, match="host"):
+        with pytest.raises(LabError, match="the machine is lost"):
             lab.check_alive()
-        with pytest.raises(LabError, match="lost"):
+        with pytest.raises(LabError, match="the agent of a machine is lost"):
             host.execute(["true"])
-        assert other.alive()
-        assert lab["host2"].execute(["true"]).exit_status == 0
+        assert other.execute(["true"]).exit_status == 0
 
-    assert other.alive() == {}
+    left.release()
     assert _Outside.now() == before
 
 
@@ -258,25 +257,29 @@ sys.stdin.read()
 """
 
 
+_RUNNING = {"dockerd", "containerd", "containerd-shim", "docker-proxy", "sleep"}
+
+
 def test_killed_harness_leaves_only_cgroups_and_sweep_removes_these(installation: Installation) -> None:
     before = _Outside.now()
     live, foreign = stamp("selftest-live"), f"foreign-{os.getpid()}"
     with _harness(installation) as (process, cgroup), _cgroups(live, foreign):
-        left = _Belongings.below(process.pid)
-        names = set(left.alive().values())
-        assert {"dockerd", "containerd", "containerd-shim", "docker-proxy", "sleep"} <= names
+        left = _Belongings(process.pid)
+        # A container counts as started shortly before its program is.
+        until(lambda: left.note() >= _RUNNING, what="the container's program to run", timeout_s=_GONE_S)
         assert _cgroup_folders(cgroup)
 
         process.kill()
         process.wait()
 
         until(lambda: not left.alive(), what="its processes to go", timeout_s=_GONE_S)
-        until(lambda: not left.namespaces_in_use(), what="its namespaces to go", timeout_s=_GONE_S)
-        assert _Outside.now() == before
         sweep()
         assert _cgroup_folders(cgroup) == []
         assert _cgroup_folders(live)
         assert _cgroup_folders(foreign)
+
+    left.release()
+    assert _Outside.now() == before
 
 
 # -- what belongs to whom
@@ -296,64 +299,61 @@ class _Outside:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         named = Path("/run/netns")
         return cls(
-            interfaces=frozenset(os.listdir("/sys/class/net")),
+            interfaces=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
             # Whatever a machine mounts has its state below this folder, or is that state.
-            mounts=frozenset(line for line in mounts if "/run/netfacts" in line),
-            named_namespaces=frozenset(os.listdir(named)) if named.is_dir() else frozenset(),
+            mounts=frozenset(line for line in mounts if "/run/netfacts" in line or " nsfs " in line),
+            named_namespaces=frozenset(path.name for path in named.iterdir()) if named.is_dir() else frozenset(),
             descriptors=tuple(sorted(_descriptors())),
         )
 
 
-@dataclass
 class _Belongings:
-    """Processes, by PID and start time, and namespaces, by link text such as `net:[4026532000]`."""
+    """Processes, and the namespaces that they are in.
 
-    roots: list[int]
-    processes: dict[tuple[int, int], str] = field(default_factory=dict)
-    namespaces: set[str] = field(default_factory=set)
+    The namespaces are held open, so that the kernel gives their numbers to nobody else meanwhile. Undo: `release`.
+    """
 
-    @classmethod
-    def of(cls, owner: Lab | Machine) -> _Belongings:
-        machines = owner.machines.values() if isinstance(owner, Lab) else [owner]
-        found = cls([_parent(machine.agent.pid) for machine in machines])
-        found.add_processes()
-        if isinstance(owner, Lab):
-            found.namespaces |= {text for text in _descriptors() if text.startswith("net:")} - set(_spaces("self"))
-        return found
+    def __init__(self, *roots: int) -> None:
+        """Note these processes and all that descend from them."""
+        self.processes: dict[tuple[int, int], str] = {}
+        self._roots = roots
+        self._held: dict[str, int] = {}
+        self.note()
 
     @classmethod
-    def below(cls, pid: int) -> _Belongings:
-        found = cls([pid])
-        found.add_processes()
-        return found
+    def of(cls, *machines: Machine) -> _Belongings:
+        return cls(*(_parent(machine.agent.pid) for machine in machines))
 
-    def add_processes(self) -> None:
-        """Note the processes that have these roots, with the roots, and all namespaces that are not this process's."""
-        parents = {pid: parent for pid in _pids() if (parent := _parent(pid))}
-        for pid in [pid for pid in parents if any(one in self.roots for one in _line(pid, parents))]:
-            with contextlib.suppress(OSError):
-                self.processes[pid, start_time(pid) or 0] = Path(f"/proc/{pid}/comm").read_text().strip()
-                self.namespaces |= set(_spaces(str(pid))) - set(_spaces("self"))
+    def note(self) -> set[str]:
+        """Note what has come since; gives the names of all."""
+        parents = {pid: _parent(pid) for pid in _pids()}
+        ours = set(_spaces("self"))
+        for pid in parents:
+            if any(ancestor in self._roots for ancestor in _line(pid, parents)):
+                with contextlib.suppress(OSError):
+                    self.processes[pid, start_time(pid) or 0] = Path(f"/proc/{pid}/comm").read_text().strip()
+                    for text, path in zip(_spaces(str(pid)), _paths(str(pid)), strict=True):
+                        if text not in ours and text not in self._held:
+                            self._held[text] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return set(self.processes.values())
 
     def alive(self) -> dict[int, str]:
-        """Those of the processes that still run. One that has ended and waits for its parent does not."""
-        return {
-            pid: name for (pid, started), name in self.processes.items() if start_time(pid) == started and _runs(pid)
-        }
-
-    def namespaces_in_use(self) -> dict[str, str]:
-        """Those of the namespaces that a process is in, that this process holds open, or that are mounted."""
-        found = {}
+        """Those of the processes that still run, and all others in their namespaces. Zombies do not run."""
+        found = {pid: name for (pid, start), name in self.processes.items() if start_time(pid) == start and _runs(pid)}
         for pid in _pids():
             with contextlib.suppress(OSError):
-                found |= {text: f"process {pid}" for text in _spaces(str(pid)) if text in self.namespaces}
-        found |= {text: "a descriptor" for text in _descriptors() if text in self.namespaces}
-        mounts = Path("/proc/self/mountinfo").read_text()
-        return found | {text: "a mount" for text in self.namespaces if text in mounts}
+                if not self._held.keys().isdisjoint(_spaces(str(pid))):
+                    found.setdefault(pid, "in one of its namespaces")
+        return found
+
+    def release(self) -> None:
+        for fd in self._held.values():
+            os.close(fd)
+        self._held.clear()
 
 
 def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
 def _stat(pid: int) -> list[str]:
@@ -379,16 +379,21 @@ def _line(pid: int, parents: dict[int, int]) -> Iterator[int]:
         pid = parents.get(pid, 0)
 
 
+def _paths(pid: str) -> list[Path]:
+    return [Path(f"/proc/{pid}/ns/{kind}") for kind in _NAMESPACES]
+
+
 def _spaces(pid: str) -> list[str]:
-    return [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in _NAMESPACES]
+    """Its namespaces, such as `net:[4026532000]`."""
+    return [str(path.readlink()) for path in _paths(pid)]
 
 
 def _descriptors() -> list[str]:
     """What the descriptors of this process point to, where that says something."""
     found = []
-    for name in os.listdir("/proc/self/fd"):
+    for path in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            found.append(re.sub(r"^(socket|pipe):.*", r"\1", os.readlink(f"/proc/self/fd/{name}")))
+            found.append(re.sub(r"^(socket|pipe):.*", r"\1", str(path.readlink())))
     # The one of this very listing is gone by now, and pytest's own files come and go.
     return [text for text in found if text in ("socket", "pipe") or text.startswith(("net:", "mnt:", "anon_inode:"))]
 
@@ -402,9 +407,9 @@ def _gateway(spec: LabSpec, machine: Machine) -> tuple[object, ...]:
     return spec.addresses(machine.spec.gateway, segment=machine.spec.ports[0].segment)
 
 
-def _within(destination: str, ranges: list[object]) -> bool:
-    network = ip_network(destination)
-    return any(network.version == known.version and network.subnet_of(known) for known in ranges)
+def _within(destination: str, ranges: Sequence[IPv4Network | IPv6Network]) -> bool:
+    address = ip_network(destination).network_address
+    return any(address in known for known in ranges)
 
 
 # -- what a test builds
@@ -450,9 +455,7 @@ def _harness(installation: Installation) -> Iterator[tuple[subprocess.Popen[byte
         yield process, json.loads(said)
     finally:
         process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        process.communicate()
 
 
 def _tops() -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import processes, rules, serving, sockets
 from netfacts.probe import ask, http, listen, tcp, udp
-from netfacts.topology import Host
+from netfacts.topology import Host, refusal
 from netfacts.verdict import equal, holds, seen, source_is
 
 _PORT, _FREE_PORT = 8080, 8081
@@ -85,14 +86,14 @@ def test_second_host_mode_service_cannot_bind_the_port(host: Host, act: Act, cla
     serving(free.vantage, _FREE_PORT)
 
     with act:
-        host.start(second)
-        status = second.ended()
+        refused = refusal(partial(host.start, second))
+        second.ended()
         owners = [socket.pids for socket in sockets(host.vantage) if socket.port == _PORT]
 
     claim.show("docker logs second", second.logs())
     claim.judge(
-        equal("error of the engine's", second.said["State"]["Error"], "", vantage=second.name),
-        equal("exit status of the second httpd", status, 1, vantage=second.name),
+        equal("refusal by the engine", refused, ""),
+        equal("state of the second container, and exit status", second.state, "exited 1", vantage=second.name),
         holds(
             "its log",
             "Address already in use" in second.logs(),
@@ -107,6 +108,12 @@ def test_second_host_mode_service_cannot_bind_the_port(host: Host, act: Act, cla
 @tamper("host.port-conflict", "the engine ignores --network host")
 def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"mode": ""}
+
+
+@tamper("host.port-conflict", "they are on the bridge and publish the port, so that the engine refuses the second")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    port = int(request["command"][request["command"].index("-p") + 1])
+    return request | {"mode": "", "publish": {f"{port}/tcp": port}}
 
 
 @strike("host.port-conflict", "the first container is stopped before the second is started")

@@ -9,7 +9,7 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
 from netfacts.model.verdict import Outcome
-from netfacts.observe import interface, links, output
+from netfacts.observe import Link, interface, links, output
 from netfacts.probe import ask, hold, listen, resolve, tcp
 from netfacts.topology import Host
 from netfacts.verdict import equal, seen, source_is
@@ -62,14 +62,20 @@ def test_connect_leaves_interface_address_and_open_connections(host: Host, act: 
     host.connect(host.network("further"), web)
 
     with act:
-        after = [link for link in links(web.vantage) if link.name == before.name]
+        after = [_identity(link) for link in links(web.vantage) if link.name == before.name]
         answers = [inward.say(), outward.say()]
         claim.show("ip addr after", output(web.vantage, "ip", "addr"))
 
     claim.judge(
-        equal("eth0, as it was and as it is", after, [before], vantage=web.vantage),
+        equal("eth0, as it was and as it is", after, [_identity(before)], vantage=web.vantage),
         *(seen(answer, Outcome.CONNECTED) for answer in answers),
     )
+
+
+def _identity(link: Link) -> str:
+    """All that would change if the interface were made anew."""
+    addresses = " ".join(map(str, link.addresses))
+    return f"{link.index}@{link.peer_index} {link.mac} {addresses} {'up' if link.up and link.carrier else 'down'}"
 
 
 @strike("connect.keeps-old", "the container is disconnected from its first network")

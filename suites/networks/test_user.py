@@ -158,14 +158,19 @@ def test_ip_is_refused_on_a_network_without_subnet(host: Host, act: Act, claim: 
     given = host.network("given")
     wanted = [str(IPv4Network(network.subnet)[77]) for network in (chosen, given)]
     control = refusal(lambda: host.container("control", network=chosen, address=wanted[0]))
-    claim.control(equal(f"--ip {wanted[0]} on a network with --subnet", control, "", control=True))
+    claim.control(equal(f"refusal of --ip {wanted[0]} on a network with --subnet", control, "", control=True))
 
     with act:
         words = refusal(lambda: host.container("box", network=given, address=wanted[1]))
         claim.show(f"docker run --ip {wanted[1]}, subnet {given.subnet} not chosen by the user", words)
 
     claim.judge(
-        holds(f"--ip {wanted[1]}", "configured subnet" in words, words, expected="refused for lack of a chosen subnet")
+        holds(
+            f"--ip {wanted[1]} on a network without --subnet",
+            "configured subnet" in words,
+            words,
+            expected="refused for lack of a chosen subnet",
+        )
     )
 
 

@@ -73,6 +73,11 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"typed": ["-p", str(_PORT)]}
 
 
+@tamper("publish.formats", "the client publishes on loopback, whatever the form")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"typed": ["-p", f"127.0.0.1::{_PORT}"]}
+
+
 @strike("publish.formats", "a program of the host's holds the port")
 def _(stage: Stage) -> None:
     listen(stage.host.vantage, _HOST_PORT)

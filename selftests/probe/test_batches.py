@@ -1,0 +1,175 @@
+"""Batches run at the same time, and nothing of the agent stays in a container's namespace."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from netfacts.engine import Engine
+from netfacts.lab import Lab, of_machine
+from netfacts.lab.wait import until
+from netfacts.model.errors import ProbeError
+from netfacts.model.verdict import Outcome
+from netfacts.observe import links, processes
+from netfacts.probe import Answer, ask, icmp, listen, resolve, tcp, udp
+from netfacts.topology import Host
+
+
+def test_probes_that_all_time_out_take_no_longer_than_one(lab: Lab, engine: Engine) -> None:
+    """20 × 1 s, from two vantages, in tcp, udp and icmp: 20 s one after another."""
+    engine.execute(["iptables", "-I", "INPUT", "-s", "198.51.100.20", "-j", "DROP"]).checked("drop", ProbeError)
+    client, host = of_machine(lab["client"]), of_machine(lab["host"])
+    try:
+        started = time.monotonic()
+        answers = ask(
+            *(tcp(client, host.machine.address, 1000 + port, timeout_s=1.0) for port in range(8)),
+            *(udp(client, host.machine.address, 2000 + port, timeout_s=1.0) for port in range(6)),
+            *(icmp(host, "198.51.100.20", timeout_s=1.0) for _ in range(6)),
+        )
+        took_s = time.monotonic() - started
+    finally:
+        engine.execute(["iptables", "-D", "INPUT", "-s", "198.51.100.20", "-j", "DROP"])
+
+    assert {answer.outcome for answer in answers} == {Outcome.TIMED_OUT}
+    assert len(answers) == 20
+    assert 1.0 <= took_s < 4.0
+
+
+def test_answers_come_in_the_order_of_the_probes_from_all_vantages(host: Host) -> None:
+    network = host.network("mynet")
+    boxes = [host.container(f"box{number}", network=network) for number in range(3)]
+    ports = [listen(box.vantage).port for box in boxes]
+    pairs = [(a, b, port) for a in boxes for b, port in zip(boxes, ports, strict=True)]
+
+    answers = ask(*(tcp(a.vantage, b.address, port) for a, b, port in pairs))
+
+    assert [(answer.peer, answer.name) for answer in answers] == [(a.address, b.name) for a, b, _ in pairs]
+
+
+def test_batch_larger_than_the_agent_s_gate_is_worked_off(lab: Lab) -> None:
+    client, resolver = of_machine(lab["client"]), of_machine(lab["resolver"])
+    port = listen(resolver).port
+
+    answers = ask(*(tcp(client, "198.51.100.53", port, timeout_s=10.0) for _ in range(1200)))
+
+    assert {answer.outcome for answer in answers} == {Outcome.CONNECTED}
+
+
+def test_nothing_is_asked_when_there_are_no_probes() -> None:
+    assert ask() == []
+
+
+# -- release
+
+
+def holders(inode: int) -> list[str]:
+    """The processes of this machine, labs included, that are in a network namespace or hold it open."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ends = [process / "ns" / "net", *(process / "fd").iterdir()]
+            if any(end.stat().st_ino == inode and "net:[" in str(end.readlink()) for end in ends):
+                found.append((process / "comm").read_text().strip())
+        except OSError:
+            continue
+    return found
+
+
+def test_worker_holds_the_namespace_while_it_is_needed(host: Host) -> None:
+    """The control for the next: what looks for holders does find the worker."""
+    box = host.container("box")
+    listen(box.vantage)
+
+    assert "nf-worker" in holders(box.netns)
+
+
+def test_nothing_holds_a_container_s_namespace_when_the_host_is_closed(engine: Engine) -> None:
+    host = Host(engine, check="release")
+    network = host.network("mynet")
+    boxes = [host.container(f"box{number}", network=network) for number in range(3)]
+    ports = [listen(box.vantage).port for box in boxes]
+    ask(*(tcp(a.vantage, b.address, port) for a in boxes for b, port in zip(boxes, ports, strict=True)))
+    resolve(boxes[0].vantage, boxes[1].name)
+    inodes = {box.netns for box in boxes}
+
+    host.close()
+
+    assert not [p for p in processes(engine.machine) if p.namespaces["net"] in inodes]
+    assert [holders(inode) for inode in inodes] == [[], [], []]
+    veths = [link.name for link in links(of_machine(engine.machine)) if link.kind == "veth" and link.name != "eth0"]
+    assert veths == []
+
+
+def test_release_ends_the_worker_of_a_stopped_container(host: Host) -> None:
+    box = host.container("box")
+    listen(box.vantage)
+    inode = box.netns
+
+    host.stop(box)
+
+    assert holders(inode) == []
+
+
+def test_stopping_a_container_leaves_the_listeners_of_those_that_share_its_namespace(host: Host) -> None:
+    """A joined container ends; the namespace, and who listens in it, is still the other's."""
+    owner = host.container("owner")
+    joined = host.container("joined", mode=f"container:{owner.id}")
+    port = listen(owner.vantage).port
+
+    host.stop(joined)
+    (answer,) = ask(tcp(host.vantage, owner.address, port))
+
+    assert answer.outcome is Outcome.CONNECTED
+
+
+# -- gone
+
+
+def test_vantage_whose_container_is_gone_is_a_probe_error_and_no_verdict(engine: Engine) -> None:
+    host = Host(engine, check="gone")
+    box = host.container("box")
+    vantage = box.vantage
+    host.close()
+
+    for attempt in (
+        lambda: ask(icmp(vantage, "172.17.0.1")),
+        lambda: resolve(vantage, "box"),
+        lambda: listen(vantage),
+        lambda: links(vantage),
+    ):
+        with pytest.raises(ProbeError) as caught:
+            attempt()
+        assert not isinstance(caught.value, AssertionError)
+        assert "No such file" in caught.value.returned or "no such" in str(caught.value).lower()
+
+
+def test_container_that_goes_while_a_probe_is_under_way_is_a_probe_error(engine: Engine) -> None:
+    host = Host(engine, check="going")
+    box = host.container("box")
+    vantage = box.vantage
+    caught: list[BaseException | list[Answer]] = []
+
+    def wait_long() -> None:
+        try:
+            # Nobody has this address: 60 s, if the container stays.
+            caught.append(ask(udp(vantage, "172.17.255.254", 9, timeout_s=60.0)))
+        except ProbeError as error:
+            caught.append(error)
+
+    asking = threading.Thread(target=wait_long)
+    asking.start()
+    until(
+        lambda: [p for p in processes(engine.machine) if p.namespaces["net"] == box.netns and p.name == "nf-worker"],
+        what="the worker in the container",
+        timeout_s=10,
+    )
+    host.close()
+    asking.join(15)
+
+    assert not asking.is_alive()
+    (error,) = caught
+    assert isinstance(error, ProbeError)
+    assert "released" in error.returned
