@@ -162,6 +162,13 @@ class Engine:
         """
         return self.machine.execute(argv, mnt=f"/proc/{self.pid}/ns/mnt", text=text, timeout_s=timeout_s)
 
+    def has_client(self) -> bool:
+        """Whether the engine comes with its command line client."""
+        try:
+            return self.docker("--version").exit_status == 0
+        except ProbeError:
+            return False
+
     def docker(self, *argv: str, timeout_s: float = 10.0) -> Finished:
         """Run the engine's own command line client, for where what a person types is the point.
 
