@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Any
 
 from netfacts.lab.agent import Agent
@@ -89,7 +90,7 @@ class Machine:
             name = f"eth{number}"
             segments[port.segment].plug(self.agent.pid, name)
             index = self.netlink.index(name)
-            for interface in self.lab.segment(port.segment).interface(port.number):
+            for interface in filter(_supported, self.lab.segment(port.segment).interface(port.number)):
                 self.netlink.do(
                     "addr", "add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen
                 )
@@ -98,7 +99,7 @@ class Machine:
             self.sysctl(**{f"net.{ip}.neigh.{name}.retrans_time_ms": "300" for ip in ("ipv4", "ipv6")})
         if self.spec.gateway:
             segment = self.spec.ports[0].segment
-            for gateway in self.lab.addresses(self.spec.gateway, segment=segment):
+            for gateway in filter(_supported, self.lab.addresses(self.spec.gateway, segment=segment)):
                 self.netlink.do(
                     "route", "add", dst="0.0.0.0/0" if gateway.version == 4 else "::/0", gateway=str(gateway)
                 )
@@ -196,3 +197,8 @@ class Machine:
 def _hex(address: IPv6Address) -> str:
     """An address as /proc writes it."""
     return address.exploded.replace(":", "")
+
+
+def _supported(address: IPv4Address | IPv6Address) -> bool:
+    """Whether the kernel has this address's family: one booted with ipv6.disable=1 has IPv4 only."""
+    return address.version == 4 or Path("/proc/sys/net/ipv6").is_dir()
