@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +90,20 @@ class Machine:
             name = f"eth{number}"
             segments[port.segment].plug(self.agent.pid, name)
             index = self.netlink.index(name)
-            for interface in filter(_supported, self.lab.segment(port.segment).interface(port.number)):
-                self.netlink.do(
-                    "addr", "add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen
-                )
+            for interface in self.lab.segment(port.segment).interface(port.number):
+                if _supports(interface.version):
+                    self.netlink.do(
+                        "addr", "add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen
+                    )
             self.netlink.do("link", "set", index=index, state="up")
             # A neighbour that is not there is known after one second and not after three.
             self.sysctl(**{f"net.{ip}.neigh.{name}.retrans_time_ms": "300" for ip in ("ipv4", "ipv6")})
         if self.spec.gateway:
             segment = self.spec.ports[0].segment
-            for gateway in filter(_supported, self.lab.addresses(self.spec.gateway, segment=segment)):
-                self.netlink.do(
-                    "route", "add", dst="0.0.0.0/0" if gateway.version == 4 else "::/0", gateway=str(gateway)
-                )
+            for gateway in self.lab.addresses(self.spec.gateway, segment=segment):
+                if _supports(gateway.version):
+                    default = "0.0.0.0/0" if gateway.version == 4 else "::/0"
+                    self.netlink.do("route", "add", dst=default, gateway=str(gateway))
 
     def settle(self) -> None:
         """Wait until the machine answers to its IPv6 addresses.
@@ -199,6 +200,6 @@ def _hex(address: IPv6Address) -> str:
     return address.exploded.replace(":", "")
 
 
-def _supported(address: IPv4Address | IPv6Address) -> bool:
-    """Whether the kernel has this address's family: one booted with ipv6.disable=1 has IPv4 only."""
-    return address.version == 4 or Path("/proc/sys/net/ipv6").is_dir()
+def _supports(family: int) -> bool:
+    """Whether the kernel has this family: one booted with ipv6.disable=1 has IPv4 only."""
+    return family == 4 or Path("/proc/sys/net/ipv6").is_dir()
