@@ -1,4 +1,4 @@
-"""`python -m netfacts.agent NAME`: the harness starts this, one per machine, and talks to it over its pipes."""
+"""`python -m netfacts.agent NAME CGROUP`: the harness starts this, one per machine, and talks to it over its pipes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from netfacts.agent.init import Init
 
 def main() -> int:
     """Leave the namespaces, fork PID 1, and wait for it: this process, the keeper, is all the harness sees of it."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "machine"
-    machine.leave_namespaces()
+    name, cgroup = sys.argv[1:]
+    machine.leave_namespaces(cgroup)
     go_read, go_write = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -12,12 +12,34 @@ from netfacts.agent import sysctl
 STATE = "/run/netfacts"
 """Where a machine keeps what is its own; on its tmpfs."""
 
+_CGROUPS = Path("/sys/fs/cgroup")
 _NAMESPACES = sys_.CLONE_NEWNS | sys_.CLONE_NEWUTS | sys_.CLONE_NEWIPC | sys_.CLONE_NEWPID | sys_.CLONE_NEWNET
 
 
-def leave_namespaces() -> None:
-    """Unshare everything a machine has of its own. The next child is PID 1 of the machine."""
+def leave_namespaces(cgroup: str) -> None:
+    """Unshare everything a machine has of its own. The next child is PID 1 of the machine.
+
+    `cgroup` names the folder of the cgroup tree that is to be the machine's own root of it. Version 1 has one tree per
+    controller and no way to hand one over whole: nothing is made there.
+
+    Raises: OSError.
+    """
+    if _has_one_cgroup_tree():
+        # Where a container starts, runc switches on every controller on the way from the root of the tree that it sees
+        # down to the container. Seeing the whole tree, it would do so to the machine below, for good.
+        root = _CGROUPS / cgroup
+        leaf = root / "machine"
+        leaf.mkdir(parents=True)
+        (root / "cgroup.procs").write_text("0")
+        sys_.unshare(sys_.CLONE_NEWCGROUP)
+        # A cgroup that has processes of its own can't hand controllers on.
+        (leaf / "cgroup.procs").write_text("0")
     sys_.unshare(_NAMESPACES)
+
+
+def _has_one_cgroup_tree() -> bool:
+    """Say whether this is cgroup version 2 alone."""
+    return (_CGROUPS / "cgroup.controllers").exists()
 
 
 def furnish(config: dict[str, Any]) -> None:
@@ -44,14 +66,18 @@ def _mounts() -> None:
     # From here on nothing that runs in the machine can write to the disk of the machine that carries it.
     sys_.set_read_only("/", True)
     sys_.mount("tmpfs", "/run", "tmpfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV, options="mode=755")
-    cgroups = f"{STATE}/cgroups"
-    os.makedirs(cgroups)
-    sys_.mount("/sys/fs/cgroup", cgroups, flags=sys_.MS_BIND | sys_.MS_REC)
-    sys_.set_read_only(cgroups, False)
+    one_tree, aside = _has_one_cgroup_tree(), f"{STATE}/cgroups"
+    if not one_tree:
+        os.makedirs(aside)
+        sys_.mount(str(_CGROUPS), aside, flags=sys_.MS_BIND | sys_.MS_REC)
+        sys_.set_read_only(aside, False)
     # A new sysfs shows the links of the new network namespace, and hides the host's securityfs: an engine that finds
     # AppArmor there would load its profile into the kernel of the machine below. It also hides the cgroups: put back.
     sys_.mount("sysfs", "/sys", "sysfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC)
-    sys_.mount(cgroups, "/sys/fs/cgroup", flags=sys_.MS_MOVE)
+    if one_tree:
+        sys_.mount("cgroup2", str(_CGROUPS), "cgroup2", flags=sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC)
+    else:
+        sys_.mount(aside, str(_CGROUPS), flags=sys_.MS_MOVE)
     sys_.mount("proc", "/proc", "proc", flags=sys_.MS_NOSUID | sys_.MS_NODEV | sys_.MS_NOEXEC)
     sys_.mount("tmpfs", "/tmp", "tmpfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV)
     if os.path.isdir("/dev/shm"):

@@ -11,7 +11,7 @@ import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from netfacts.model.errors import UsageError
-from netfacts.model.fact import Accuracy, Expectation, Fact
+from netfacts.model.fact import NEEDS, Accuracy, Expectation, Fact
 from netfacts.model.lab import SHAPES
 
 FACTS = Path(__file__).resolve().parents[2] / "facts"
@@ -107,6 +107,10 @@ def _fact(path: Path, fact_id: str, table: object) -> Fact:
         raise UsageError(f"no lab is shaped {entry.lab!r}", where=where, remedy=f"one of {', '.join(SHAPES)}")
     if entry.accuracy is not Accuracy.TRUE and not entry.note:
         raise UsageError(f"`accuracy = {entry.accuracy.value!r}` needs a `note` that says how", where=where)
+    if unknown := set(entry.needs) - set(NEEDS):
+        raise UsageError(
+            f"nothing is known of the need {', '.join(sorted(unknown))}", where=where, remedy=f"one of {', '.join(NEEDS)}"
+        )
     for expectation in entry.expect:
         try:
             SpecifierSet(expectation.engine)

@@ -19,6 +19,9 @@ EXIT_CODES = (
 # typer carries a click of its own since 0.26, and used click's before: this is the one that it raises.
 _WRONG_USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+# What typer makes of Ctrl-C.
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="netfacts",
     help="Puts the documented facts of Docker networking to a real engine, and says with evidence which hold.",
@@ -61,10 +64,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"netfacts: {error}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("netfacts: interrupted", file=sys.stderr)
-        return 2
+        status = _INTERRUPTED
     except BrokenPipeError:
         # `netfacts facts list | head`: the reader has seen enough.
         sys.stderr.close()
         return 0
+    if status == _INTERRUPTED:
+        print("netfacts: interrupted", file=sys.stderr)
+        return 2
     return status if isinstance(status, int) else 0

@@ -23,7 +23,7 @@ from netfacts.model.fact import engine_version
 from netfacts.model.record import EngineInfo
 from netfacts.run import Finished
 
-_READY_S = 30.0
+_READY_S = 60.0
 _STOP_S = 15.0
 _CALL_S = 30
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

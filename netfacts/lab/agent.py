@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from netfacts.agent import protocol
+from netfacts.lab.stamp import remove_cgroups, stamp
 from netfacts.model.errors import LabError, ProbeError
 from netfacts.run import TimeoutExpired, converse
 
@@ -22,6 +23,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _START_S = 30.0
 # What a reply may take beyond the time that the request itself allows; generous, as these machines are busy.
 _GRACE_S = 20.0
+_MACHINES = count(1)
 
 Reply = Future[Any]
 
@@ -35,13 +37,14 @@ class Agent:
         Raises: LabError with the end of the agent's log.
         """
         self.name = name
+        self._cgroup = stamp(f"machine-{next(_MACHINES)}")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the agent)
         self._numbers = count(1)
         self._lock = threading.Lock()
         self._pending: dict[int, Reply] = {}
         self._gone = ""
         self._process = converse(
-            [sys.executable, "-m", "netfacts.agent", name],
+            [sys.executable, "-m", "netfacts.agent", name, self._cgroup],
             log=self._log,
             cwd=_ROOT,
             env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin"), "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
@@ -165,6 +168,7 @@ class Agent:
             # A stopped or wedged PID 1 does not read its end of file; nothing in the machine survives its end.
             self._process.kill()
             self._process.wait()
+        remove_cgroups(self._cgroup)
         self._reader.join(5)
         if self._process.stdout is not None:
             self._process.stdout.close()

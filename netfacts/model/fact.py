@@ -13,6 +13,16 @@ from netfacts.model.errors import EngineError
 from netfacts.model.verdict import Expected
 
 
+NEEDS = {
+    "br_netfilter": "the kernel puts bridged frames before iptables",
+    "vxlan": "the kernel has VXLAN",
+    "ipv6": "the kernel has IPv6",
+    "iptables": "the engine's firewall backend is iptables",
+    "docker-cli": "the engine comes with its command line client",
+}
+"""What a fact may need beyond what every lab has, each with what it means."""
+
+
 class Accuracy(StrEnum):
     """How well the notes and documents that a fact comes from describe it."""
 

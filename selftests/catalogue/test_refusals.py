@@ -44,6 +44,13 @@ def test_wrong_key_of_an_expectation_is_refused_with_its_place(write: Write) -> 
     assert "$.expect[0]" in error.returned
 
 
+def test_unknown_need_is_refused_with_those_that_there_are(write: Write) -> None:
+    error = refused(write(ENTRY + 'needs = ["vxlan", "ipvs"]\n'))
+
+    assert "ipvs" in error.attempted and "vxlan" not in error.attempted
+    assert "br_netfilter, vxlan" in error.remedy
+
+
 @pytest.mark.parametrize("field", ["claim", "sources", "lab", "show", "expect"])
 def test_missing_field_is_refused_by_name(write: Write, field: str) -> None:
     lines = [line for line in ENTRY.splitlines() if not line.startswith(field)]

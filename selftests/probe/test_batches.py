@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -66,16 +68,27 @@ def test_nothing_is_asked_when_there_are_no_probes() -> None:
 
 
 def holders(inode: int) -> list[str]:
-    """The processes of this machine, labs included, that are in a network namespace or hold it open."""
+    """The processes below this one, its labs' included, that are in a network namespace or hold it open."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
     found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            ends = [process / "ns" / "net", *(process / "fd").iterdir()]
-            if any(end.stat().st_ino == inode and "net:[" in str(end.readlink()) for end in ends):
-                found.append((process / "comm").read_text().strip())
-        except OSError:
-            continue
+    for pid in parents:
+        if os.getpid() in _ancestors(pid, parents):
+            with contextlib.suppress(OSError):
+                folder = Path(f"/proc/{pid}")
+                ends = {os.readlink(end) for end in (folder / "ns" / "net", *(folder / "fd").iterdir())}
+                if f"net:[{inode}]" in ends:
+                    found.append((folder / "comm").read_text().strip())
     return found
+
+
+def _ancestors(pid: int, parents: dict[int, int]) -> list[int]:
+    line = [pid]
+    while line[-1] in parents:
+        line.append(parents[line[-1]])
+    return line
 
 
 def test_worker_holds_the_namespace_while_it_is_needed(host: Host) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,19 +144,23 @@ def _lives(pid: int, started: int) -> bool:
     return state != "Z" and int(rest[17]) == started
 
 
-def held(namespaces: set[str]) -> set[str]:
-    """Those of the namespaces that any process of this machine is in, holds open or has mounted."""
+def now() -> int:
+    """The time as processes' start times count it."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+def held(namespaces: set[str], *, since: int) -> set[str]:
+    """Those of the namespaces that a process of this machine has been in since then, or that are mounted.
+
+    The kernel gives a namespace's number again once it is gone: processes that started later are in another one.
+    """
     found = set()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            ends = [process / "ns" / "net", process / "ns" / "mnt", *(process / "fd").iterdir()]
-        except OSError:
-            continue
-        for end in ends:
-            try:
-                found.add(os.readlink(end))
-            except OSError:
-                continue
+        started = start_time(int(process.name))
+        if started is not None and started <= since:
+            for kind in ("net", "mnt"):
+                with contextlib.suppress(OSError):
+                    found.add(os.readlink(process / "ns" / kind))
     mounts = Path("/proc/self/mountinfo").read_text()
     return {name for name in namespaces if name in found or name in mounts}
 

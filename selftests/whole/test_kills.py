@@ -13,7 +13,7 @@ import pytest
 
 from netfacts.model.verdict import Verdict
 from reports.record import read
-from selftests.whole.conftest import ROOT, Run, Start, held
+from selftests.whole.conftest import ROOT, Run, Start, held, now
 from selftests.whole.test_run import allure, junit
 
 
@@ -47,12 +47,13 @@ def test_interrupted_run_leaves_its_page_and_nothing_else(staged: Path, start: S
     run.until_waiting()
     namespaces = run.namespaces()
     assert run.named("dockerd ")
+    ended_at = now()
 
     os.killpg(run.process.pid, signal.SIGINT)
 
     assert run.wait() == 2
     run.until_nothing_is_left()
-    assert held(namespaces) == set()
+    assert held(namespaces, since=ended_at) == set()
     assert run.cgroups() == []
     record = read(run.out)
     assert record.end is not None
@@ -70,14 +71,16 @@ def test_run_that_is_interrupted_twice_still_ends(staged: Path, start: Start) ->
     run = start(staged, "-n", "1")
     run.until_waiting()
     namespaces = run.namespaces()
+    ended_at = now()
 
     os.killpg(run.process.pid, signal.SIGINT)
     os.killpg(run.process.pid, signal.SIGINT)
 
-    assert run.wait() != 0
+    assert run.wait() == 2, run.said()
     run.until_nothing_is_left()
-    assert held(namespaces) == set()
+    assert held(namespaces, since=ended_at) == set()
     assert read(run.out).interrupted
+    assert "Traceback" not in run.said()
     swept(run)
 
 
@@ -95,12 +98,13 @@ def test_killed_run_leaves_nothing_but_its_record(staged: Path, start: Start, wo
     assert run.named("dockerd ")
     assert run.named("netfacts.agent")
     assert run.cgroups()
+    ended_at = now()
 
     run.process.kill()
 
     assert run.wait() == -signal.SIGKILL
     run.until_nothing_is_left()
-    assert held(namespaces) == set()
+    assert held(namespaces, since=ended_at) == set()
     assert links() <= before[0]
     assert mounts() <= before[1]
     record = read(run.out)

@@ -101,6 +101,14 @@ def _(stage: Stage) -> None:
     netlink.do("link", "set", index=port.index, master=0)
 
 
+@strike("docker0.empty-bridge", "a stray veth takes the place of a container's on docker0")
+def _(stage: Stage) -> None:
+    netlink, box = stage.host.machine.netlink, stage.container("box").vantage
+    netlink.do("link", "set", index=interface(box, "eth0").peer_index, master=0)
+    netlink.do("link", "add", ifname="stray0", kind="veth", peer="stray1")
+    netlink.do("link", "set", index=netlink.index("stray0"), master=netlink.index(_BRIDGE))
+
+
 @strike("docker0.empty-bridge", "the container that was only created is started")
 def _(stage: Stage) -> None:
     stage.host.start(stage.container("idle"))

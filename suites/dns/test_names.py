@@ -65,6 +65,19 @@ def test_default_bridge_resolves_no_names(host: Host, act: Act, claim: Claim) ->
     claim.judge(seen(found, Outcome.NAME_NOT_FOUND, Outcome.RESOLVER_FAILED))
 
 
+@strike("dns.not-default-bridge", "the second container's name stands in the first one's /etc/hosts")
+def _(stage: Stage) -> None:
+    _name(stage, "other", to="box")
+
+
+def _name(stage: Stage, role: str, *, to: str) -> None:
+    """Put a container's name into another one's /etc/hosts."""
+    named, told = stage.container(role), stage.container(to)
+    path = f"/proc/{told.pid}/root/etc/hosts"
+    (text,) = stage.host.machine.read(path)
+    stage.host.machine.agent.call("write", path=path, text=f"{text}{named.address} {named.name}\n")
+
+
 @strike("dns.not-default-bridge", "both containers are connected to a user-defined network")
 def _(stage: Stage) -> None:
     network = stage.host.network("shared")
@@ -109,3 +122,8 @@ def _(stage: Stage) -> None:
 @strike("dns.scope", "the container that shares two networks is disconnected from one")
 def _(stage: Stage) -> None:
     stage.host.disconnect(stage.network("near"), stage.container("both"))
+
+
+@strike("dns.scope", "a container learns the name of one with which it shares no network")
+def _(stage: Stage) -> None:
+    _name(stage, "other", to="web")

@@ -90,6 +90,11 @@ def test_ping_arrives_outside_from_the_hosts_address(
 flags("bridge.masquerade-source", "--ip-masq=false")
 
 
+@tamper("bridge.masquerade-source", "user-defined networks come without masquerading")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"options": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}
+
+
 @strike("bridge.masquerade-source", "the MASQUERADE rule is deleted, and the way back is open")
 def _(stage: Stage) -> None:
     _expose_sources(stage)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fixtures.claim import Act, Claim
-from fixtures.sabotage import Stage, flags, strike
+from fixtures.sabotage import Stage, flags, strike, tamper, without
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
 from netfacts.observe import processes, sysctl
@@ -56,6 +58,11 @@ def test_host_runs_one_docker_proxy_per_binding(host: Host, act: Act, claim: Cla
 flags("proxy.per-mapping", "--userland-proxy=false")
 
 
+@tamper("proxy.per-mapping", "the engine ignores -p")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return without(request, "publish")
+
+
 @strike("proxy.per-mapping", "one docker-proxy is killed")
 def _(stage: Stage) -> None:
     machine = stage.host.machine
@@ -91,6 +98,12 @@ def test_docker_proxy_serves_loopback_and_dnat_serves_outside(
 @strike("proxy.handles-traffic", "the DNAT rule is deleted, too")
 def _(stage: Stage) -> None:
     stage.delete_rules("nat", "DOCKER", f" {stage.container('web').address}:")
+
+
+@strike("proxy.handles-traffic", "a program of the host's serves outside clients in DNAT's place")
+def _(stage: Stage) -> None:
+    stage.delete_rules("nat", "DOCKER", f" {stage.container('web').address}:")
+    listen(stage.host.vantage, _HOST_PORT, address=stage.host.address)
 
 
 @strike("proxy.handles-traffic", "DNAT serves the host's loopback, too")

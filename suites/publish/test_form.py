@@ -78,6 +78,12 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"typed": ["-p", f"127.0.0.1::{_PORT}"]}
 
 
+@tamper("publish.formats", "the client leads to another port of the container than it was told")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    flag, form = request["typed"]
+    return request | {"typed": [flag, form.removesuffix(f"{_PORT}") + f"{_PORT + 1}"]}
+
+
 @strike("publish.formats", "a program of the host's holds the port")
 def _(stage: Stage) -> None:
     listen(stage.host.vantage, _HOST_PORT)

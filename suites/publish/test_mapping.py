@@ -55,6 +55,12 @@ def _(stage: Stage) -> None:
     stage.unpublish(stage.container("web"))
 
 
+@strike("publish.udp", "a program of the host's answers in the container's place")
+def _(stage: Stage) -> None:
+    stage.unpublish(stage.container("web"))
+    listen(stage.host.vantage, _HOST_PORT, protocol="udp")
+
+
 @pytest.mark.fact("publish.multiple")
 def test_each_p_flag_has_a_mapping_of_its_own(host: Host, act: Act, claim: Claim) -> None:
     """Several -p flags publish several ports, and each leads to its own port of the container."""
@@ -129,6 +135,13 @@ def _(stage: Stage) -> None:
     stage.unpublish(stage.container("web"))
 
 
+@strike("publish.ip-random-format", "a program of the host's answers in the container's place")
+def _(stage: Stage) -> None:
+    web = stage.container("web")
+    stage.unpublish(web)
+    listen(stage.host.vantage, web.host_port(_PORT), address="127.0.0.1")
+
+
 @pytest.mark.fact("publish.P-random")
 def test_capital_p_publishes_every_exposed_port_on_a_free_host_port(host: Host, act: Act, claim: Claim) -> None:
     """A container run with -P has every exposed port published, each on a free host port."""
@@ -163,6 +176,11 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @tamper("publish.P-random", "the engine publishes each port on the same number")
 def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"publish_all": False, "publish": {f"{port}/tcp": port for port in EXPOSED}}
+
+
+@tamper("publish.P-random", "the engine publishes by IPv6 only")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"publish_all": False, "publish": {f"{port}/tcp": ("::",) for port in EXPOSED}}
 
 
 @strike("publish.P-random", "the DNAT rules are deleted and the docker-proxies are killed")

@@ -101,6 +101,12 @@ def _(stage: Stage) -> None:
     stage.unpublish(stage.container("web"))
 
 
+@strike("publish.localhost-ip-format", "a program of the host's answers in the container's place")
+def _(stage: Stage) -> None:
+    stage.unpublish(stage.container("web"))
+    listen(stage.host.vantage, _HOST_PORT, address="127.0.0.1")
+
+
 @pytest.mark.fact("publish.unpublished-closed")
 def test_unpublished_port_is_refused_at_the_hosts_addresses(
     host: Host, client: Vantage, act: Act, claim: Claim
