@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -28,6 +29,8 @@ _STOP_S = 15.0
 _CALL_S = 30
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOG = "/run/netfacts/dockerd.log"
+# What 28 and later print after a flag that they do not know: two screens that would hide the flag's name.
+_USAGE = re.compile(r"^Usage:\s+dockerd.*?(?=^, Code:|\Z)", re.MULTILINE | re.DOTALL)
 _SOCKET = "/run/docker.sock"
 # The machine's own daemon.json is not the subject.
 _CONFIG = "/run/netfacts/daemon.json"
@@ -144,8 +147,8 @@ class Engine:
     def log_tail(self, lines: int = 15) -> str:
         """Give the end of the daemon's log."""
         with contextlib.suppress(ProbeError, LabError):
-            text = self.machine.read(_LOG)[0]
-            return "\n".join((text or "").splitlines()[-lines:])
+            text = _USAGE.sub("", self.machine.read(_LOG)[0] or "")
+            return "\n".join(text.splitlines()[-lines:])
         return ""
 
     # -- talking to it

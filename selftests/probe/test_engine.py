@@ -8,6 +8,7 @@ import pytest
 from netfacts.engine import Engine, Installation
 from netfacts.lab import Lab
 from netfacts.lab.stamp import remove_cgroups, stamp
+from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError
 from netfacts.model.lab import SHAPES
 from netfacts.model.verdict import Evidence, Observation, Outcome, Verdict
@@ -156,7 +157,7 @@ def test_markup_of_a_container_reaches_the_page_as_text(host: Host) -> None:
         command=["sh", "-c", f"echo '{MARKUP}'; echo '</pre><img src=x onerror=alert(1)>'; sleep 1d"],
     )
     labels = box.said["Config"]["Labels"]
-    logs = box.logs()
+    logs = until(lambda: box.logs() if "onerror" in box.logs() else "", what="the container's log", timeout_s=10)
     seen = Observation(what=f"label {MARKUP}", expected=MARKUP, observed=str(labels), agrees=False)
     full = full_record()
     verdict = verdict_line(

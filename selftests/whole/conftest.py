@@ -74,11 +74,7 @@ class Run:
         """Note and give the run's processes by PID, found by parent and child from its own process."""
         parents: dict[int, list[int]] = {}
         for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                stat = (folder / "stat").read_text()
-            except OSError:
-                continue
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(folder.name))
+            parents.setdefault(_parent(int(folder.name)), []).append(int(folder.name))
         tree, todo = {}, [self.process.pid]
         while todo:
             pid = todo.pop()
@@ -88,6 +84,10 @@ class Run:
                 self.seen[pid] = started
                 todo += parents.get(pid, [])
         return tree
+
+    def children(self) -> list[int]:
+        """Its own process's children: xdist's workers, and without them the agents."""
+        return [pid for pid in self.look() if _parent(pid) == self.process.pid]
 
     def named(self, part: str) -> list[int]:
         """The run's processes whose command line has this in it."""
@@ -126,6 +126,13 @@ class Run:
         stamps = tuple(f"netfacts-{pid}-{started}" for pid, started in self.seen.items())
         roots = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*")]
         return sorted({str(one) for root in roots for one in root.glob("netfacts-*") if one.name.startswith(stamps)})
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def _command(pid: int) -> str:

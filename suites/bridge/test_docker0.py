@@ -76,22 +76,27 @@ def _(stage: Stage) -> None:
 def test_docker0_gains_one_port_for_each_running_container(host: Host, act: Act, claim: Claim) -> None:
     """docker0 has no ports while no container runs, and one veth port for each that does."""
     empty = _ports(host.vantage)
-    host.container("web")
-    host.container("box")
+    running = [host.container(role) for role in ("web", "box")]
     host.container("idle", start=False)
 
     with act:
         full = _ports(host.vantage)
+        ends = [interface(container.vantage, "eth0").peer_index for container in running]
         claim.show("ip link show master docker0", output(host.vantage, "ip", "link", "show", "master", _BRIDGE))
 
     claim.judge(
-        equal("kinds of docker0's ports while no container runs", empty, [], vantage=host.vantage),
-        equal("kinds of docker0's ports while two run and a third does not", full, ["veth"] * 2, vantage=host.vantage),
+        equal("docker0's ports while no container runs", empty, [], vantage=host.vantage),
+        equal(
+            "docker0's ports while two run and a third does not: their veths",
+            sorted(full),
+            sorted(f"{end} veth" for end in ends),
+            vantage=host.vantage,
+        ),
     )
 
 
 def _ports(vantage: Vantage) -> list[str]:
-    return [link.kind for link in links(vantage) if link.master == _BRIDGE]
+    return [f"{link.index} {link.kind}" for link in links(vantage) if link.master == _BRIDGE]
 
 
 @strike("docker0.empty-bridge", "one container's veth is taken off docker0")

@@ -53,18 +53,19 @@ def test_outside_listener_sees_the_hosts_address(
 ) -> None:
     """An outside listener sees the host's address as the source of a container's traffic.
 
-    host [box] ── lan ── client
+    [box] ── docker0 ─┐
+    [inner] ── user ──┴─ host ── lan ── client
     """
-    box = host.container("box")
+    boxes = host.container("box"), host.container("inner", network=host.network("user"))
     listener = listen(client, protocol=protocol)
     (direct,) = ask(probe(host.vantage, client.machine.address, listener.port))
     claim.control(seen(direct, Outcome.CONNECTED, control=True))
 
     with act:
-        (answer,) = ask(probe(box.vantage, client.machine.address, listener.port))
+        answers = ask(*(probe(box.vantage, client.machine.address, listener.port) for box in boxes))
 
     claim.show("sudo iptables-save -t nat", rules(host.engine).text("nat"))
-    claim.judge(source_is(answer, host.address))
+    claim.judge(*(source_is(answer, host.address) for answer in answers))
 
 
 @pytest.mark.fact("bridge.masquerade-source")
@@ -74,17 +75,25 @@ def test_ping_arrives_outside_from_the_hosts_address(
 ) -> None:
     """A container's ping arrives at an outside host from the host's address.
 
-    host [box] ── lan ── client: capture on eth0
+    [box] ── docker0 ─┐
+    [inner] ── user ──┴─ host ── lan ── client: capture on eth0
     """
-    box = host.container("box")
-    nonce = secrets.token_hex(8)
+    boxes = host.container("box"), host.container("inner", network=host.network("user"))
+    (direct,) = ask(icmp(host.vantage, client.machine.address))
+    claim.control(seen(direct, Outcome.CONNECTED, control=True))
 
     with act, capture(client, "eth0") as arrived:
-        ask(icmp(box.vantage, client.machine.address, nonce=nonce))
+        ask(*(icmp(box.vantage, client.machine.address, nonce=box.name) for box in boxes))
 
-    claim.show(f"sudo tcpdump -n -i eth0 {protocol}, on {client}", arrived.text(arrived.carrying(nonce)))
-    sources = _sources(arrived, nonce, client.machine.address)
-    claim.judge(equal("source of the ping that arrives", sources, {host.address}, vantage=client))
+    pings = [packet for box in boxes for packet in arrived.carrying(box.name)]
+    claim.show(f"sudo tcpdump -n -i eth0 {protocol}, on {client}", arrived.text(pings))
+    sources = {box.name: _sources(arrived, box.name, client.machine.address) for box in boxes}
+    claim.judge(
+        *(
+            equal(f"source of {name}'s ping, as it arrives", of, {host.address}, vantage=client)
+            for name, of in sources.items()
+        )
+    )
 
 
 flags("bridge.masquerade-source", "--ip-masq=false")

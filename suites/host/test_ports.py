@@ -67,6 +67,12 @@ def _(stage: Stage) -> None:
     _iptables(stage, "-I", "INPUT", "-p", "tcp", "-i", "eth0", "-j", "DROP")
 
 
+@strike("host.ports-direct", "NAT leads to the port by way of another")
+def _(stage: Stage) -> None:
+    redirect = ["-j", "REDIRECT", "--to-ports", str(_PORT)]
+    _iptables(stage, "-t", "nat", "-I", "PREROUTING", "-p", "tcp", "--dport", str(_FREE_PORT), *redirect)
+
+
 @strike("host.ports-direct", "the host rewrites the client's address")
 def _(stage: Stage) -> None:
     _iptables(stage, "-t", "nat", "-I", "INPUT", "-p", "tcp", "-j", "SNAT", "--to-source", stage.host.address)

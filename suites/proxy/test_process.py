@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from fixtures.claim import Act, Claim
-from fixtures.sabotage import Stage, flags, strike, tamper, without
+from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
 from netfacts.observe import processes, sysctl
@@ -30,6 +28,10 @@ def test_host_runs_one_docker_proxy_per_binding(host: Host, act: Act, claim: Cla
             f"{_OTHER_PORT}/tcp": ("127.0.0.1", _OTHER_HOST_PORT),
         },
     )
+    # Without bindings there is nothing that a docker-proxy could be counted for.
+    mapped = {(binding.protocol, binding.container_port) for binding in web.ports}
+    wanted = {("tcp", _PORT), ("udp", _PORT), ("tcp", _OTHER_PORT)}
+    claim.control(equal("ports that docker port lists", mapped, wanted, vantage=web.name, control=True))
 
     with act:
         proxies = processes(host.machine, name="docker-proxy")
@@ -56,11 +58,6 @@ def test_host_runs_one_docker_proxy_per_binding(host: Host, act: Act, claim: Cla
 
 
 flags("proxy.per-mapping", "--userland-proxy=false")
-
-
-@tamper("proxy.per-mapping", "the engine ignores -p")
-def _(request: dict[str, Any]) -> dict[str, Any]:
-    return without(request, "publish")
 
 
 @strike("proxy.per-mapping", "one docker-proxy is killed")
@@ -91,7 +88,10 @@ def test_docker_proxy_serves_loopback_and_dnat_serves_outside(
 
     claim.show("sudo kill …", "\n".join(f"{proxy.pid} {' '.join(proxy.argv)}" for proxy in proxies))
     claim.judge(
-        seen(loopback, Outcome.REFUSED), seen(outside, Outcome.CONNECTED), source_is(outside, client.machine.address)
+        seen(loopback, Outcome.REFUSED),
+        seen(outside, Outcome.CONNECTED),
+        equal(f"who answered {outside.probe}", outside.name, web.name, vantage=client),
+        source_is(outside, client.machine.address),
     )
 
 

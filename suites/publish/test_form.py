@@ -54,6 +54,7 @@ def test_docker_accepts_this_form_of_p(
             for binding in bindings
         ),
         *(seen(answer, Outcome.CONNECTED) for answer in answers),
+        *(equal("who answered", answer.name, container.name) for container in host.containers for answer in answers),
     )
 
 

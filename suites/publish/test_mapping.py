@@ -36,6 +36,7 @@ def test_udp_suffix_publishes_udp_and_not_tcp(host: Host, act: Act, claim: Claim
     claim.show("docker port web", "\n".join(map(str, web.ports)))
     claim.judge(
         *(seen(answer, Outcome.CONNECTED) for answer in datagrams),
+        *(equal(f"who answered {answer.probe}", answer.name, web.name, vantage=host.name) for answer in datagrams),
         *(seen(answer, Outcome.REFUSED) for answer in streams),
     )
 
@@ -116,6 +117,7 @@ def test_port_published_on_loopback_without_a_number_gets_a_free_one(host: Host,
             for binding in web.ports
         ),
         *(seen(answer, Outcome.CONNECTED) for answer in loopback),
+        *(equal(f"who answered {answer.probe}", answer.name, web.name, vantage=host.name) for answer in loopback),
         *(seen(answer, Outcome.REFUSED) for answer in elsewhere),
     )
 
@@ -157,6 +159,7 @@ def test_capital_p_publishes_every_exposed_port_on_a_free_host_port(host: Host, 
     claim.show("docker port web", "\n".join(map(str, web.ports)))
     claim.judge(
         equal("published ports", {binding.container_port for binding in web.ports}, set(EXPOSED)),
+        equal("ports published by IPv4", sorted(binding.container_port for binding in bindings), sorted(EXPOSED)),
         *(
             holds("host port", binding.host_port in free, binding.host_port, expected=f"{free[0]} to {free[-1]}")
             for binding in web.ports

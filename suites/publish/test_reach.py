@@ -81,7 +81,11 @@ def test_port_published_on_loopback_is_refused_at_all_other_addresses(
         )
 
     claim.show("docker port web", "\n".join(map(str, web.ports)))
-    claim.judge(seen(loopback, Outcome.CONNECTED), *(seen(answer, Outcome.REFUSED) for answer in elsewhere))
+    claim.judge(
+        seen(loopback, Outcome.CONNECTED),
+        equal(f"who answered {loopback.probe}", loopback.name, web.name, vantage=host.name),
+        *(seen(answer, Outcome.REFUSED) for answer in elsewhere),
+    )
 
 
 @tamper("publish.localhost-ip-format", "the engine ignores the host address of -p")

@@ -11,10 +11,10 @@ from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import rules
+from netfacts.observe import Capture, capture, rules
 from netfacts.probe import Probe, ask, icmp, listen, tcp, udp
-from netfacts.topology import Host, Network
-from netfacts.verdict import seen
+from netfacts.topology import Container, Host, Network
+from netfacts.verdict import equal, seen
 
 _PORT = 8080
 
@@ -43,13 +43,22 @@ def test_bridge_networks_are_isolated(host: Host, act: Act, claim: Claim, find: 
     within = ask(*_every(box.vantage, web.address), *_every(other.vantage, far.address))
     claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in within))
 
-    with act:
+    with act, capture(web.vantage, "eth0") as at_web, capture(far.vantage, "eth0") as at_far:
         across = ask(*_every(other.vantage, web.address), *_every(box.vantage, far.address))
         ruleset = rules(host.engine)
         claim.show("filter table", ruleset.text("filter"))
         claim.show("raw table", ruleset.text("raw"))
 
-    claim.judge(*(seen(answer, Outcome.TIMED_OUT) for answer in across))
+    # A time-out alone might be an answer that got lost.
+    claim.judge(
+        *(seen(answer, Outcome.TIMED_OUT) for answer in across),
+        equal("packets that arrive at web", _of(at_web, other), [], vantage=web.vantage),
+        equal("packets that arrive at far", _of(at_far, box), [], vantage=far.vantage),
+    )
+
+
+def _of(wire: Capture, sender: Container) -> list[str]:
+    return [str(packet) for packet in wire.packets if packet.source == sender.address]
 
 
 @strike("isolation.bridges", "all is accepted, before the engine's own rules are met")
@@ -58,6 +67,14 @@ def _(stage: Stage) -> None:
     for rule in (["-I", "DOCKER-USER"], ["-t", "raw", "-I", "PREROUTING"]):
         done = stage.host.engine.execute(["iptables", *rule, "-j", "ACCEPT"])
         done.checked("could not add the rule", LabError)
+
+
+@strike("isolation.bridges", "packets get across one way, and answers do not")
+def _(stage: Stage) -> None:
+    far = stage.container("far").address
+    for rule in (["-I", "DOCKER-USER"], ["-t", "raw", "-I", "PREROUTING"]):
+        stage.iptables(*rule, "-d", far, "-j", "ACCEPT")
+    stage.iptables("-t", "mangle", "-I", "FORWARD", "-s", far, "-d", stage.container("box").address, "-j", "DROP")
 
 
 @strike("isolation.bridges", "DOCKER-ISOLATION-STAGE-2 is flushed", engines="<28")

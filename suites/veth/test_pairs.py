@@ -9,7 +9,7 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
+from netfacts.model.errors import LabError, ProbeError
 from netfacts.observe import Link, capture, interface, links, output, statistics
 from netfacts.probe import ask, icmp
 from netfacts.topology import Container, Host, Network
@@ -112,7 +112,10 @@ def _indexes(vantage: Vantage, root: str, name: str) -> tuple[int, int]:
     """A link's index and its peer's, from sysfs: another source than `ip`."""
     folder = f"/sys/class/net/{name}"
     own, peer = vantage.machine.read(f"{folder}/ifindex", f"{folder}/iflink", root=root)
-    return int(own or 0), int(peer or 0)
+    if not own or not peer:
+        # Two zeros would equal two zeros.
+        raise ProbeError(f"could not read the indexes in {folder}", where=str(vantage))
+    return int(own), int(peer)
 
 
 def _table(values: dict[str, int] | dict[str, tuple[int, int]]) -> str:
