@@ -82,7 +82,11 @@ def bench_probes(installation: Installation, rounds: int, execs: int) -> bool:
             answers = ask(*probes)
             took.append(time.perf_counter() - started)
             wrong = [answer for answer in answers if answer.outcome is not Outcome.CONNECTED]
-            misled = [one for one, (a, b, _) in zip(answers, cells, strict=True) if (one.peer, one.name) != (a.address, b.name)]
+            misled = [
+                one
+                for one, (a, b, _) in zip(answers, cells, strict=True)
+                if (one.peer, one.name) != (a.address, b.name)
+            ]
             if wrong or misled:
                 sys.exit(f"{len(wrong)} cells not connected, {len(misled)} answered by another: {(wrong + misled)[0]}")
         median, best = statistics.median(took), min(took)

@@ -66,8 +66,11 @@ def _run(select: str, engine: str, target: str, workers: int, out: Path | None, 
         f"--target={target}",
         f"--out={folder}",
         "--progress",
+        # Neither a cache in the checkout nor folders in /tmp: a run leaves its own folder and nothing else.
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:tmpdir",
     ]
     if select:
         arguments += ["-k", select]

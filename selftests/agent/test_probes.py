@@ -45,7 +45,9 @@ def with_listener(kind: str, *asked: Answer, address: str = "127.0.0.1", **optio
     return asyncio.run(run())
 
 
-def with_server(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], asked: Answer) -> Answer:
+def with_server(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], asked: Answer
+) -> Answer:
     """Put one probe to a server that does as `handle` says."""
 
     async def run() -> Answer:
@@ -82,7 +84,12 @@ def test_echo_listener_says_whom_it_saw(kind: str, address: str) -> None:
 def test_http_probe_is_answered_by_the_same_listener() -> None:
     (answer,) = with_listener("tcp", {"kind": "http", "path": "/x"})
 
-    assert (answer["outcome"], answer["status"], answer["peer"], answer["name"]) == ("connected", 200, "127.0.0.1", "box")
+    assert (answer["outcome"], answer["status"], answer["peer"], answer["name"]) == (
+        "connected",
+        200,
+        "127.0.0.1",
+        "box",
+    )
     assert json.loads(answer["body"])["echo"] == ""
 
 
@@ -131,7 +138,9 @@ def test_reset_of_the_connection_is_a_reset() -> None:
     assert (answer["outcome"], answer["detail"]) == ("reset", "Connection reset by peer")
 
 
-@pytest.mark.parametrize("said", [b"220 ready\n", b"[1]\n", b"7\n", b'"x"\n', b"{}\n", b'{"status": "up"}\n', b"null\n"])
+@pytest.mark.parametrize(
+    "said", [b"220 ready\n", b"[1]\n", b"7\n", b'"x"\n', b"{}\n", b'{"status": "up"}\n', b"null\n"]
+)
 def test_server_that_is_no_echo_listener_is_connected_and_said_to_be_one(said: bytes) -> None:
     """A real service behind a port is a fact about that port, and no trouble of the probe."""
 
@@ -184,7 +193,7 @@ def test_listener_on_a_port_in_use_is_refused_with_errno() -> None:
         finally:
             await listeners.close({"listener": opened["listener"]})
 
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(OSError, match="in use") as caught:
         asyncio.run(twice())
     assert caught.value.errno == errno.EADDRINUSE
 

@@ -62,9 +62,7 @@ def load_text(data: bytes) -> None:
         Path(folder, "dns.toml").write_bytes(data)
         try:
             catalogue = load(Path(folder))
-        except UsageError as error:
-            assert error.exit_code == 4
-            assert str(error)
+        except UsageError:
             return
         for fact in catalogue:
             assert fact.claim

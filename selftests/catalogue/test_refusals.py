@@ -47,7 +47,8 @@ def test_wrong_key_of_an_expectation_is_refused_with_its_place(write: Write) -> 
 def test_unknown_need_is_refused_with_those_that_there_are(write: Write) -> None:
     error = refused(write(ENTRY + 'needs = ["vxlan", "ipvs"]\n'))
 
-    assert "ipvs" in error.attempted and "vxlan" not in error.attempted
+    assert "ipvs" in error.attempted
+    assert "vxlan" not in error.attempted
     assert "br_netfilter, vxlan" in error.remedy
 
 
@@ -61,9 +62,7 @@ def test_missing_field_is_refused_by_name(write: Write, field: str) -> None:
     assert "[dns.scope]" in error.where
 
 
-@pytest.mark.parametrize(
-    ("field", "empty"), [("claim", '""'), ("sources", "[]"), ("show", "[]"), ("expect", "[]")]
-)
+@pytest.mark.parametrize(("field", "empty"), [("claim", '""'), ("sources", "[]"), ("show", "[]"), ("expect", "[]")])
 def test_empty_field_is_refused_by_name(write: Write, field: str, empty: str) -> None:
     lines = [f"{field} = {empty}" if line.startswith(field) else line for line in ENTRY.splitlines()]
 
@@ -121,7 +120,7 @@ def test_broken_toml_is_refused_with_file_and_line(write: Write) -> None:
     assert "at line 7" in error.returned
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfe", b"[dns.scope]\nclaim = \"\xe9\"\n"], ids=["bom", "latin-1"])
+@pytest.mark.parametrize("data", [b"\xff\xfe", b'[dns.scope]\nclaim = "\xe9"\n'], ids=["bom", "latin-1"])
 def test_file_of_another_encoding_is_refused_with_its_name(write: Write, data: bytes) -> None:
     assert refused(write(data)).where.endswith("/dns.toml")
 

@@ -18,7 +18,10 @@ NAMES = ["dns.scope", "dns.user-net-names", "dns.not-default-bridge", "publish.d
         ("dsn.scope", "there is no fact 'dsn.scope'\n  → did you mean dns.scope?"),
         ("scope", "there is no fact 'scope'\n  → did you mean dns.scope?"),
         ("publish.dnat", "there is no fact 'publish.dnat'\n  → did you mean publish.dnat-rule, publish.udp?"),
-        ("dns.not_default_bridge", "there is no fact 'dns.not_default_bridge'\n  → did you mean dns.not-default-bridge?"),
+        (
+            "dns.not_default_bridge",
+            "there is no fact 'dns.not_default_bridge'\n  → did you mean dns.not-default-bridge?",
+        ),
         ("x", "there is no fact 'x'\n  → `netfacts facts list` prints all of them"),
         ("", "there is no fact ''\n  → `netfacts facts list` prints all of them"),
     ],

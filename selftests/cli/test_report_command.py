@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from netfacts.model.record import Line
 from netfacts.verdict import Recorder
 from reports.record import Record
 from selftests.cli.conftest import Netfacts
@@ -19,8 +20,9 @@ def run_folder(tmp_path: Path) -> Path:
     """A run's folder with a whole record."""
     record: Record = full_record()
     assert record.end is not None
+    lines: list[Line] = [record.run, *record.labs, *record.facts, *record.verdicts, record.end]
     with Recorder(tmp_path / "record.jsonl") as recorder:
-        for line in (record.run, *record.labs, *record.facts, *record.verdicts, record.end):
+        for line in lines:
             recorder.write(line)
     return tmp_path
 

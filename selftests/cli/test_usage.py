@@ -19,7 +19,14 @@ def test_help_names_every_command_and_exit_code(netfacts: Netfacts) -> None:
     assert done.stderr == ""
     for command in ("run", "sabotage", "facts", "doctor", "report", "sweep"):
         assert re.search(rf"│ {command} +\w", done.stdout)
-    for code in ("0 all exercised facts conform", "1 a fact deviates", "2 interrupted", "3 ", "4 wrong usage", "5 nothing"):
+    for code in (
+        "0 all exercised facts conform",
+        "1 a fact deviates",
+        "2 interrupted",
+        "3 ",
+        "4 wrong usage",
+        "5 nothing",
+    ):
         assert code in done.stdout
 
 

@@ -156,7 +156,9 @@ def test_next_try_succeeds_after_one_that_failed(mmdebstrap: Fake, cache: Path) 
 def test_unpacking_that_is_killed_half_way_is_swept_by_the_next(mmdebstrap: Fake, cache: Path) -> None:
     calls = mmdebstrap('mkdir "$target/half"\nexec sleep 60\n')
     process = start()
-    (partial,) = until(lambda: [p for p in cache.glob("*") if (p / "half").exists()], what="a partial one", timeout_s=20)
+    (partial,) = until(
+        lambda: [p for p in cache.glob("*") if (p / "half").exists()], what="a partial one", timeout_s=20
+    )
     process.kill()
     process.wait()
     # A mmdebstrap does not end with its caller, but in its own time; this one is but a sleep.

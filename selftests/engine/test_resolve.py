@@ -57,8 +57,13 @@ def test_spec_that_names_no_engine_is_refused_with_the_kinds(unpacked: list[obje
 @given(st.text() | st.text("debian:ubto./-\n"))
 def test_no_spec_reaches_a_folder_outside_the_cache(spec: str) -> None:
     reached: list[str] = []
+
+    def unpack(kind: str, suite: str, *, progress: object) -> Path:
+        reached.append(f"{kind}-{suite}")
+        return Path("/unpacked")
+
     patch = pytest.MonkeyPatch()
-    patch.setattr(source, "unpack", lambda kind, suite, progress: reached.append(f"{kind}-{suite}") or Path("/x"))
+    patch.setattr(source, "unpack", unpack)
     try:
         resolve(spec, os_release=Path("/nonexistent"))
     except (UsageError, EngineError):

@@ -34,7 +34,9 @@ def dead() -> str:
     """The stamp of a process that has ended."""
     code = "from netfacts.lab.stamp import stamp; print(stamp('1-host'))"
     root = Path(__file__).resolve().parents[2]
-    return subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=root, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from netfacts.lab import wait
@@ -28,8 +30,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(wait.time, "monotonic", clock.monotonic)
-    monkeypatch.setattr(wait.threading, "Event", lambda: clock)
+    # In that module alone: pytest and xdist have clocks and events of their own.
+    monkeypatch.setattr(wait, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(wait, "threading", SimpleNamespace(Event=lambda: clock))
     return clock
 
 

@@ -13,6 +13,7 @@ from netfacts.model.errors import ProbeError
 from netfacts.observe.firewall import Rule, Ruleset, parse_iptables_save
 
 Golden = Callable[[str], str]
+HOST = "198.51.100.10"
 
 
 def test_rules_of_a_real_engine_are_read(golden: Golden) -> None:
@@ -25,7 +26,7 @@ def test_rules_of_a_real_engine_are_read(golden: Golden) -> None:
     assert [rule.text for rule in ruleset.of("nat", "DOCKER")] == [
         "-A DOCKER -i nf-golden -j RETURN",
         "-A DOCKER -i docker0 -j RETURN",
-        "-A DOCKER -d 198.51.100.10/32 ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:8080",
+        f"-A DOCKER -d {HOST}/32 ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:8080",
         "-A DOCKER ! -i docker0 -p udp -m udp --dport 5353 -j DNAT --to-destination 172.17.0.2:53",
     ]
     masquerade = ruleset.of("nat", "POSTROUTING")[0]
@@ -42,9 +43,7 @@ def test_rules_of_a_newer_engine_are_read(golden: Golden) -> None:
     assert ruleset.of("raw", "DOCKER") == []
 
 
-@pytest.mark.parametrize(
-    "name", ["iptables-save.bookworm.txt", "iptables-save.forky.txt", "ip6tables-save.forky.txt"]
-)
+@pytest.mark.parametrize("name", ["iptables-save.bookworm.txt", "iptables-save.forky.txt", "ip6tables-save.forky.txt"])
 def test_evidence_has_every_rule_in_order(golden: Golden, name: str) -> None:
     """What the tool printed and what evidence shows differ in comments, counters and COMMIT alone."""
     text = golden(name)
@@ -169,7 +168,9 @@ def test_what_iptables_prints_is_read_back_as_it_was(
     assert read.chains == chains
     assert [(rule.table, rule.chain, rule.spec) for rule in read.rules] == rules
     assert parse_iptables_save(read.text()) == Ruleset(
-        tuple(rule for table in dict.fromkeys(name for name, _ in chains) for rule in read.rules if rule.table == table),
+        tuple(
+            rule for table in dict.fromkeys(name for name, _ in chains) for rule in read.rules if rule.table == table
+        ),
         chains,
     )
 

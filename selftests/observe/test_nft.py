@@ -57,7 +57,17 @@ def test_objects_come_back_as_they_were_but_for_the_metainfo(objects: list[dict[
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nft: command not found", "[]", "null", '"nftables"', "{}", '{"nftables": 1}', '{"nftables": [1]}', "1" * 5000],
+    [
+        "",
+        "nft: command not found",
+        "[]",
+        "null",
+        '"nftables"',
+        "{}",
+        '{"nftables": 1}',
+        '{"nftables": [1]}',
+        "1" * 5000,
+    ],
     ids=lambda text: text[:20] or "empty",
 )
 def test_text_that_is_no_ruleset_is_refused_with_its_beginning(text: str) -> None:

@@ -44,7 +44,11 @@ def ip(source: str, destination: str, number: int, body: bytes) -> bytes:
 
 
 def tcp(source: int, destination: int, payload: bytes, *, options: bytes = b"") -> bytes:
-    return struct.pack("!HHIIBBHHH", source, destination, 1, 2, (5 + len(options) // 4) << 4, 0x18, 512, 0, 0) + options + payload
+    return (
+        struct.pack("!HHIIBBHHH", source, destination, 1, 2, (5 + len(options) // 4) << 4, 0x18, 512, 0, 0)
+        + options
+        + payload
+    )
 
 
 def udp(source: int, destination: int, payload: bytes) -> bytes:
@@ -62,9 +66,12 @@ def test_frames_of_a_real_overlay_are_decoded(golden: Callable[[str], str]) -> N
     packets = [decode(base64.b64decode(data), way=way) for way, data in json.loads(golden("frames.json"))]
 
     ping, pong, question, answer, six, six_answer = packets
+    assert ping.inner
+    assert pong.inner
+    assert question.inner
+    assert answer.inner
     for packet in (ping, pong, question, answer):
         assert (packet.protocol, packet.destination_port, packet.vni) == ("udp", 4789, 4097)
-        assert packet.inner is not None
     assert (ping.source, ping.destination) == ("198.51.100.10", "198.51.100.11")
     assert (ping.inner.protocol, ping.inner.source, ping.inner.destination) == ("icmp", "203.0.113.2", "203.0.113.4")
     assert (pong.inner.source, pong.way) == ("203.0.113.4", "in")
@@ -73,6 +80,7 @@ def test_frames_of_a_real_overlay_are_decoded(golden: Callable[[str], str]) -> N
     assert json.loads(answer.inner.payload)["peer"] == "203.0.113.2"
     assert (six.source, six.destination, six.destination_port) == ("2001:db8:1::a", "2001:db8:1::b", 9001)
     assert six.payload == b"golden-six\n"
+    assert json.loads(six_answer.payload)["peer"] == six_answer.destination == "2001:db8:1::a"
     assert str(question) == (
         f"udp   198.51.100.10:{question.source_port} > 198.51.100.11:4789  "
         f"vxlan 4097 [tcp   203.0.113.2:{question.inner.source_port} > 203.0.113.4:9000  13 bytes]"
@@ -182,7 +190,11 @@ def test_any_bytes_are_decoded(frame: bytes) -> None:
     assert len(packet.payload) <= len(frame)
 
 
-@given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=4), st.integers(0, 120))
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=4),
+    st.integers(0, 120),
+)
 def test_any_damage_is_decoded(frame: bytes, changes: list[tuple[int, int]], keep: int) -> None:
     damaged = bytearray(frame)
     for place, value in changes:

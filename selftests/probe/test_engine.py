@@ -121,7 +121,9 @@ def test_engine_with_a_bad_flag_is_an_engine_error_that_names_it(
     assert installation.spec in caught.value.where
 
 
-def test_engine_that_is_no_program_is_an_engine_error(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_engine_that_is_no_program_is_an_engine_error(
+    installation: Installation, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     root = tmp_path_factory.mktemp("rootfs")
     (root / "usr" / "bin").mkdir(parents=True)
     lab = Lab(SHAPES["one-host"])

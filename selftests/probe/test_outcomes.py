@@ -1,10 +1,10 @@
 """Every way in which a probe can end, brought about on purpose, and what it learns on the way.
 
-        client (.20)         resolver (.53)
-           |                    |
-    -------+----- 198.51.100.0/24, 2001:db8:1::/64
-           |
-        host (.10), with an engine
+    client (.20)         resolver (.53)
+       |                    |
+-------+----- 198.51.100.0/24, 2001:db8:1::/64
+       |
+    host (.10), with an engine
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def test_rules_change_with_what_is_published_and_back(engine: Engine) -> None:
     host.close()
 
     assert len(dnat) == 1
-    assert ("--dport", "18080") == dnat[0].spec[dnat[0].spec.index("--dport") :][:2]
+    assert "--dport 18080 " in dnat[0].text
     assert dnat[0].spec[-1] == f"{web.address}:8080"
     assert set(rules(engine).rules) == set(before.rules)
     assert before.chains["filter", "FORWARD"] == "DROP"
@@ -69,7 +69,7 @@ def test_rules_change_with_what_is_published_and_back(engine: Engine) -> None:
 
 def test_rule_is_deleted_by_the_spec_that_was_read(engine: Engine) -> None:
     """What iptables-save printed is what `iptables -D` takes, quotes and all."""
-    comment = "it's \"quoted\" \\ and long"
+    comment = 'it\'s "quoted" \\ and long'
     engine.execute(["iptables", "-A", "DOCKER-USER", "-m", "comment", "--comment", comment, "-j", "RETURN"])
 
     rule = next(one for one in rules(engine).of("filter", "DOCKER-USER") if comment in one.spec)
@@ -202,7 +202,9 @@ def test_capture_shows_pings_and_datagrams_as_lines(host: Host, lab: Lab) -> Non
 
     (request, reply) = caught.carrying("ping-nonce")
     assert (request.protocol, reply.source) == ("icmp", host.address)
-    assert f"out udp   198.51.100.20:{caught.carrying('udp-nonce')[0].source_port} > 198.51.100.10:{port}" in caught.text()
+    assert (
+        f"out udp   198.51.100.20:{caught.carrying('udp-nonce')[0].source_port} > 198.51.100.10:{port}" in caught.text()
+    )
     assert caught.text([]) == "no packet"
 
 
@@ -244,5 +246,5 @@ def test_infra_sees_a_listener_come_and_go(host: Host) -> None:
 def test_infra_quotes_what_it_is_given(host: Host) -> None:
     machine = infra(host.machine)
 
-    assert machine.check_output("echo %s", "a'b \"c\" $HOME; false") == "a'b \"c\" $HOME; false"
+    assert machine.check_output("echo %s", 'a\'b "c" $HOME; false') == 'a\'b "c" $HOME; false'
     assert machine.run("exit 7").rc == 7

@@ -85,7 +85,7 @@ def test_holding_and_failing_are_opposites_unless_nothing_was_learnt(observation
 
 
 def test_no_failed_control_ever_ends_in_a_pass() -> None:
-    for expected, *seen in product(Expected, *[[YES, NO, CONTROL, FAILED]] * 3):
+    for expected, seen in product(Expected, product([YES, NO, CONTROL, FAILED], repeat=3)):
         if FAILED in seen:
             assert judge(expected, seen) is U
 

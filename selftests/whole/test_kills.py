@@ -60,7 +60,7 @@ def test_interrupted_run_leaves_its_page_and_nothing_else(staged: Path, start: S
     assert record.end is not None
     assert record.end.interrupted
     assert record.interrupted
-    assert [(line.fact, line.verdict) for line in record.verdicts][0] == ("stage.first", Verdict.CONFORMS)
+    assert (record.verdicts[0].fact, record.verdicts[0].verdict) == ("stage.first", Verdict.CONFORMS)
     assert "stage.last" not in {line.fact for line in record.verdicts}
     assert "<h1>Interrupted: " in (run.out / "index.html").read_text()
     assert "Interrupted: " in run.said()
@@ -92,9 +92,7 @@ def test_run_that_is_interrupted_twice_still_ends(staged: Path, start: Start, wo
 # -- SIGKILL
 
 
-@pytest.mark.parametrize(
-    ("workers", "number"), [("0", signal.SIGKILL), ("1", signal.SIGKILL), ("1", signal.SIGTERM)]
-)
+@pytest.mark.parametrize(("workers", "number"), [("0", signal.SIGKILL), ("1", signal.SIGKILL), ("1", signal.SIGTERM)])
 def test_killed_run_leaves_nothing_but_its_record(
     staged: Path, start: Start, workers: str, number: signal.Signals
 ) -> None:
