@@ -83,6 +83,8 @@ def _mounts() -> None:
     if os.path.isdir("/dev/shm"):
         sys_.mount("tmpfs", "/dev/shm", "tmpfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV)
     _overlay("/etc", "/etc", "etc")
+    # dockerd up to 20.10 makes /var/lib/docker when it joins a swarm, wherever its data root is.
+    _overlay("/var/lib", "/var/lib", "lib")
 
 
 def _overlay(lower: str, target: str, name: str) -> None:

@@ -41,6 +41,7 @@ class Agent:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the agent)
         self._numbers = count(1)
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._pending: dict[int, Reply] = {}
         self._gone = ""
         self._process = converse(
@@ -78,13 +79,17 @@ class Agent:
                 reply.set_exception(self._loss(self._gone))
                 return reply
             self._pending[number] = reply
-            try:
+        try:
+            # Not under the lock that the reader needs: an agent that does not read may wait for its answers to be read.
+            with self._writing:
                 assert self._process.stdin is not None
                 self._process.stdin.write(line)
                 self._process.stdin.flush()
-            except OSError as error:
-                self._pending.pop(number, None)
-                reply.set_exception(self._loss(str(error)))
+        except (OSError, ValueError) as error:
+            with self._lock:
+                lost = self._pending.pop(number, None)
+            if lost is not None:
+                lost.set_exception(self._loss(str(error)))
         return reply
 
     def call(self, op: str, *, net: str = "", timeout_s: float = 10.0, **args: Any) -> Any:

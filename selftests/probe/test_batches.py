@@ -6,6 +6,8 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,19 @@ from netfacts.model.verdict import Outcome
 from netfacts.observe import links, processes
 from netfacts.probe import Answer, ask, icmp, listen, resolve, tcp, udp
 from netfacts.topology import Host
+
+# A probe that waits as long as it is let, from a container, where `silence` holds.
+SILENT_PORT = 7
+SILENT_PROBE = {"kind": "udp", "address": "172.17.0.1", "port": SILENT_PORT, "timeout_s": 60.0}
+
+
+@pytest.fixture
+def silence(engine: Engine) -> Iterator[None]:
+    """The host answers nothing on one UDP port. Undo: the rule is deleted."""
+    spec = ["INPUT", "-p", "udp", "--dport", str(SILENT_PORT), "-j", "DROP"]
+    engine.execute(["iptables", "-I", *spec]).checked("could not insert a rule", ProbeError)
+    yield
+    engine.execute(["iptables", "-D", *spec])
 
 
 def test_probes_that_all_time_out_take_no_longer_than_one(lab: Lab, engine: Engine) -> None:
@@ -58,6 +73,17 @@ def test_batch_larger_than_the_agent_s_gate_is_worked_off(lab: Lab) -> None:
     answers = ask(*(tcp(client, "198.51.100.53", port, timeout_s=10.0) for _ in range(1200)))
 
     assert {answer.outcome for answer in answers} == {Outcome.CONNECTED}
+
+
+def test_large_requests_and_answers_at_once_do_not_block_each_other(lab: Lab) -> None:
+    """Either pipe to the agent holds 64 KiB: when both are full, each end must still read."""
+    machine = lab["client"]
+    text = "x" * 400_000
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: machine.execute(["cat"], text=text, timeout_s=30).out, range(24)))
+
+    assert {len(answer) for answer in answers} == {len(text)}
 
 
 def test_nothing_is_asked_when_there_are_no_probes() -> None:
@@ -159,6 +185,7 @@ def test_vantage_whose_container_is_gone_is_a_probe_error_and_no_verdict(engine:
         assert "No such file" in caught.value.returned or "no such" in str(caught.value).lower()
 
 
+@pytest.mark.usefixtures("silence")
 def test_container_that_goes_while_a_probe_is_under_way_is_a_probe_error(engine: Engine) -> None:
     host = Host(engine, check="going")
     box = host.container("box")
@@ -167,8 +194,8 @@ def test_container_that_goes_while_a_probe_is_under_way_is_a_probe_error(engine:
 
     def wait_long() -> None:
         try:
-            # Nobody has this address: 60 s, if the container stays.
-            caught.append(ask(udp(vantage, "172.17.255.254", 9, timeout_s=60.0)))
+            # 60 s, if the container stays.
+            caught.append(ask(udp(vantage, "172.17.0.1", SILENT_PORT, timeout_s=60.0)))
         except ProbeError as error:
             caught.append(error)
 
@@ -186,3 +213,23 @@ def test_container_that_goes_while_a_probe_is_under_way_is_a_probe_error(engine:
     (error,) = caught
     assert isinstance(error, ProbeError)
     assert "released" in error.returned
+
+
+@pytest.mark.usefixtures("silence")
+def test_worker_that_dies_costs_its_probe_alone(host: Host) -> None:
+    """The kernel may kill it for want of memory: the next question gets a new one."""
+    box = host.container("box")
+    asked = box.vantage.machine.agent.submit("probe", net=box.vantage.net, probes=[SILENT_PROBE])
+    worker = until(
+        lambda: [p for p in processes(host.machine) if p.namespaces["net"] == box.netns and p.name == "nf-worker"],
+        what="the worker in the container",
+        timeout_s=10,
+    )[0]
+
+    host.machine.agent.call("signal", pid=worker.pid, signal=9)
+
+    with pytest.raises(ProbeError) as caught:
+        host.machine.agent.settle(asked, "probe", timeout_s=20)
+    assert "the worker in this namespace ended" in caught.value.returned
+    (answer,) = ask(icmp(box.vantage, "172.17.0.1"))
+    assert answer.outcome is Outcome.CONNECTED
