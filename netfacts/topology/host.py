@@ -368,7 +368,11 @@ class Host:
             self.machine.release(container.netns)
 
     def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._tamper(request) if self._tamper else request
+        if self._tamper is None:
+            return request
+        changed = self._tamper(request)
+        # What a request has no place for belongs to another kind of object: a network has no mode.
+        return {option: changed[option] for option in request}
 
     def _call(self, verb: str, name: str, call: Callable[[], Any]) -> Any:
         try:

@@ -45,7 +45,7 @@ def _file(container: Container, path: str) -> str:
 
 @tamper("dns.user-net-names", "the engine ignores --network: the containers are on the default bridge")
 def _(request: dict[str, Any]) -> dict[str, Any]:
-    return request | ({"mode": ""} if "mode" in request else {})
+    return request | {"mode": ""}
 
 
 @strike("dns.user-net-names", "the rules that lead to the engine's server are flushed in one container")

@@ -142,7 +142,7 @@ def _addresses(container: Container) -> list[str]:
 
 @tamper("user.static-ip", "the engine ignores --ip")
 def _(request: dict[str, Any]) -> dict[str, Any]:
-    return request | ({"address": ""} if "address" in request else {})
+    return request | {"address": ""}
 
 
 @strike("user.static-ip", "the container is connected anew, without --ip")
