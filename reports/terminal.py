@@ -34,9 +34,10 @@ def render(record: Record, page: Path) -> RenderableType:
     """Give the summary as something rich can print."""
     summary = summarise(record.facts, record.verdicts, interrupted=record.interrupted)
     parts: list[RenderableType] = [Text(), _headline(record, summary)]
-    if record.verdicts:
+    if record.verdicts or not record.sabotages:
         parts += [Text(), _areas(summary)]
-    parts += [*_problems(summary), *_survivors(record), Text(), *_footer(record, page)]
+        parts += _problems(summary)
+    parts += [*_survivors(record), Text(), *_footer(record, page)]
     return Group(*parts)
 
 
