@@ -109,7 +109,9 @@ def _fact(path: Path, fact_id: str, table: object) -> Fact:
         raise UsageError(f"`accuracy = {entry.accuracy.value!r}` needs a `note` that says how", where=where)
     if unknown := set(entry.needs) - set(NEEDS):
         raise UsageError(
-            f"nothing is known of the need {', '.join(sorted(unknown))}", where=where, remedy=f"one of {', '.join(NEEDS)}"
+            f"nothing is known of the need {', '.join(sorted(unknown))}",
+            where=where,
+            remedy=f"one of {', '.join(NEEDS)}",
         )
     for expectation in entry.expect:
         try:

@@ -12,7 +12,6 @@ from packaging.version import InvalidVersion, Version
 from netfacts.model.errors import EngineError
 from netfacts.model.verdict import Expected
 
-
 NEEDS = {
     "br_netfilter": "the kernel puts bridged frames before iptables",
     "vxlan": "the kernel has VXLAN",
