@@ -5,6 +5,7 @@ pytest_plugins = [
     "fixtures.facts",
     "fixtures.labs",
     "fixtures.claim",
+    "fixtures.finding",
     "fixtures.recorder",
     "fixtures.progress",
 ]
