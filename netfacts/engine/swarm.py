@@ -12,7 +12,7 @@ from netfacts.engine.engine import Engine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
 
-_READY_S = 20.0
+_READY_S = 60.0
 _OWN_NETWORKS = {"ingress", "docker_gwbridge"}
 """What an engine makes of its own when it becomes part of a swarm, some time after it has said that it is ready."""
 
