@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -27,7 +28,7 @@ Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 _FOREVER = ("sleep", "1d")
 # A swarm's networks have IDs of their own kind; those of one engine's are 64 hexadecimal digits.
 _SWARM_ID_LENGTH = 25
-_PARTING_S = 10.0
+_SETTLED_S = 10.0
 _LABEL = "org.netfacts.check"
 
 
@@ -234,6 +235,28 @@ class Host:
         """
         self._call("start container", container.name, lambda: self.engine.api.start(container.id))
         container.refresh()
+        self._await_command(container)
+
+    def _await_command(self, container: Container) -> None:
+        """Wait until the container's first process is its command.
+
+        An engine calls a container started when runc has let its init go; for a moment the process is still that, with
+        the environment and the program of runc.
+
+        Raises: EngineError.
+        """
+        command_line = Path(self.machine.path(f"/proc/{container.pid}/cmdline"))
+
+        def executed() -> bool:
+            try:
+                program, argument, *_ = [*command_line.read_bytes().split(b"\0"), b"", b""]
+                # In the middle of execve it has no command line at all.
+                return program != b"" and not (program.endswith(b"runc") and argument == b"init")
+            except OSError:
+                # It has ended already.
+                return True
+
+        until(executed, what=f"{container.name} to execute its command", timeout_s=_SETTLED_S, error=EngineError)
 
     def stop(self, container: Container) -> None:
         """Stop a container at once.
@@ -344,7 +367,7 @@ class Host:
                 until(
                     partial(self._has_left, identity),
                     what=f"{self.name} to leave the overlay {name}",
-                    timeout_s=_PARTING_S,
+                    timeout_s=_SETTLED_S,
                     error=EngineError,
                 )
 
