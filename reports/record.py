@@ -8,7 +8,18 @@ from typing import NoReturn
 import msgspec
 
 from netfacts.model.errors import UsageError
-from netfacts.model.record import SCHEMA, EndLine, FactLine, LabLine, Line, RunLine, SabotageLine, VerdictLine
+from netfacts.model.record import (
+    READABLE,
+    EndLine,
+    FactLine,
+    LabLine,
+    Line,
+    PortraitLine,
+    RunLine,
+    SabotageLine,
+    TimingLine,
+    VerdictLine,
+)
 
 NAME = "record.jsonl"
 """What a record is called in its run folder."""
@@ -22,6 +33,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     run: RunLine
     labs: tuple[LabLine, ...] = ()
     facts: tuple[FactLine, ...] = ()
+    portraits: tuple[PortraitLine, ...] = ()
+    timings: tuple[TimingLine, ...] = ()
     verdicts: tuple[VerdictLine, ...] = ()
     sabotages: tuple[SabotageLine, ...] = ()
     end: EndLine | None = None
@@ -89,11 +102,11 @@ def _check_first(line: bytes, file: Path) -> None:
             returned=f"line 1 should be the `run` line with its schema, and is {_excerpt(line)}",
             remedy=_HOW_TO_GET_ONE,
         )
-    if head["schema"] != SCHEMA:
+    if head["schema"] not in READABLE:
         raise UsageError(
             "could not read a record of another schema",
             where=str(file),
-            returned=f"the record has schema {head['schema']}, this netfacts reads schema {SCHEMA}",
+            returned=f"the record has schema {head['schema']}, this netfacts reads schemas {' and '.join(map(str, READABLE))}",
             remedy=f"read it with the netfacts that wrote it ({head.get('netfacts', 'not recorded')}), or run again",
         )
 
@@ -114,6 +127,8 @@ def _decode(line: bytes, file: Path, number: int) -> Line:
 def _sort(file: Path, run: RunLine, lines: list[Line]) -> Record:
     facts: dict[str, FactLine] = {}
     labs: list[LabLine] = []
+    portraits: list[PortraitLine] = []
+    timings: list[TimingLine] = []
     verdicts: list[VerdictLine] = []
     sabotages: list[SabotageLine] = []
     end: EndLine | None = None
@@ -125,6 +140,10 @@ def _sort(file: Path, run: RunLine, lines: list[Line]) -> Record:
                 _refuse(file, number, "a second `run` line: two runs wrote to one record")
             case LabLine():
                 labs.append(line)
+            case PortraitLine():
+                portraits.append(line)
+            case TimingLine():
+                timings.append(line)
             case FactLine():
                 if line.fact in facts:
                     _refuse(file, number, f"the fact {line.fact} stands twice")
@@ -141,6 +160,8 @@ def _sort(file: Path, run: RunLine, lines: list[Line]) -> Record:
         run=run,
         labs=tuple(labs),
         facts=tuple(facts.values()),
+        portraits=tuple(portraits),
+        timings=tuple(timings),
         verdicts=tuple(verdicts),
         sabotages=tuple(sabotages),
         end=end,

@@ -29,6 +29,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     note: str = ""
     accuracy: Accuracy = Accuracy.TRUE
     needs: tuple[str, ...] = ()
+    lasting: bool = False
 
 
 class Catalogue:

@@ -48,7 +48,11 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """One catalogue entry. `show` holds the commands a person would type to see it."""
+    """One catalogue entry. `show` holds the commands a person would type to see it.
+
+    `lasting`: what the claim speaks of is settled when a container is started or a network is created, and stays as it
+    is when a newer engine takes over what an older one built. Otherwise the engine that runs decides.
+    """
 
     id: str
     area: str
@@ -60,6 +64,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     accuracy: Accuracy = Accuracy.TRUE
     needs: tuple[str, ...] = ()
+    lasting: bool = False
 
     def expectation(self, version: Version) -> Expectation:
         """Give the expectation for an engine of this version.

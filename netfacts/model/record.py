@@ -7,7 +7,9 @@ import msgspec
 from netfacts.model.fact import Accuracy
 from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, 2)
+"""Schemas that can be read: 2 added to 1 what a record of one engine taking another's place holds, and portraits."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +66,28 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="k
     catalogue: dict[str, int]
     missing: dict[str, str] = {}
     """Missing features → why and how to mend it."""
+    predecessor: EngineInfo | None = None
+    """The engine whose place the judged one took, with all that it had built."""
+
+
+class PortraitLine(
+    msgspec.Struct, frozen=True, kw_only=True, tag="portrait", tag_field="kind", forbid_unknown_fields=True
+):
+    """How an engine sets up its machine in one scenario, with every generated name and address replaced by its role.
+
+    Two engines that do the same have the same portrait, line by line. `parts` maps what was read, such as
+    "iptables nat" or "links", to its lines.
+    """
+
+    scenario: str
+    parts: dict[str, list[str]]
+
+
+class TimingLine(msgspec.Struct, frozen=True, kw_only=True, tag="timing", tag_field="kind", forbid_unknown_fields=True):
+    """How long an operation of the engine took, each time that it was tried."""
+
+    operation: str
+    took_s: list[float]
 
 
 class FactLine(msgspec.Struct, frozen=True, kw_only=True, tag="fact", tag_field="kind", forbid_unknown_fields=True):
@@ -125,4 +149,4 @@ class EndLine(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="k
     slowest: list[tuple[str, float]] = []
 
 
-Line = RunLine | LabLine | FactLine | VerdictLine | SabotageLine | EndLine
+Line = RunLine | LabLine | FactLine | PortraitLine | TimingLine | VerdictLine | SabotageLine | EndLine

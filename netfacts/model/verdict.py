@@ -65,6 +65,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     text: str
 
 
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A figure that was taken beside what was judged: a gap, a duration, a ratio. Never a verdict by itself.
+
+    `what` names it, `unit` is such as "ms"; `value` is None where there was nothing to measure, and `detail` says why.
+    """
+
+    what: str
+    value: float | None
+    unit: str
+    detail: str = ""
+
+
 class SceneNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Docker network that a check used."""
 
@@ -93,15 +105,20 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The verdict on one case of one fact."""
+    """The verdict on one case of one fact.
+
+    `carried`: in a run in which one engine took another's place, what the check looked at was built by the first.
+    """
 
     fact: str
     case: str = ""
+    carried: bool = False
     verdict: Verdict
     expected: Expected
     claim: str = ""
     observed: list[Observation] = []
     evidence: list[Evidence] = []
+    measured: list[Measurement] = []
     scene: Scene = Scene()
     reason: str = ""
     duration_s: float = 0.0
