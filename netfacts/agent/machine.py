@@ -12,6 +12,9 @@ from netfacts.agent import sysctl
 STATE = "/run/netfacts"
 """Where a machine keeps what is its own; on its tmpfs."""
 
+_ROOTS = f"{STATE}/roots"
+"""Where engines' root file systems are mounted."""
+
 _CGROUPS = Path("/sys/fs/cgroup")
 _NAMESPACES = sys_.CLONE_NEWNS | sys_.CLONE_NEWUTS | sys_.CLONE_NEWIPC | sys_.CLONE_NEWPID | sys_.CLONE_NEWNET
 
@@ -85,6 +88,13 @@ def _mounts() -> None:
     _overlay("/etc", "/etc", "etc")
     # dockerd up to 20.10 makes /var/lib/docker when it joins a swarm, wherever its data root is.
     _overlay("/var/lib", "/var/lib", "lib")
+    # Engines that follow each other on a machine find each other's mounts, as they would without roots of their own: the
+    # namespaces of running containers are mounts below /run. All else stays private to each.
+    sys_.mount("none", "/run", flags=sys_.MS_SHARED)
+    os.makedirs(_ROOTS)
+    # Not shared, or none of them could become a root.
+    sys_.mount("tmpfs", _ROOTS, "tmpfs", flags=sys_.MS_NOSUID | sys_.MS_NODEV, options="mode=700")
+    sys_.mount("none", _ROOTS, flags=sys_.MS_PRIVATE)
 
 
 def _overlay(lower: str, target: str, name: str) -> None:
@@ -112,17 +122,20 @@ def _write_etc(folder: str, config: dict[str, Any]) -> None:
 def enter_root(lower: str, name: str, config: dict[str, Any]) -> None:
     """Give this process `lower` as its root, writable on tmpfs, in a mount namespace of its own.
 
-    `/proc`, `/sys`, `/dev`, `/run` and `/tmp` stay the machine's. pivot_root and not chroot: a container runtime that
-    joins the mount namespace anew would land in the old root.
+    What is written stays for the next process that enters a root of this `name`. `/proc`, `/sys`, `/dev`, `/run` and
+    `/tmp` stay the machine's. pivot_root and not chroot: a container runtime that joins the mount namespace anew would
+    land in the old root.
 
     Raises: OSError that names the mount.
     """
+    # Its mounts are copies of the machine's: private all but /run.
     sys_.unshare(sys_.CLONE_NEWNS)
-    sys_.mount("none", "/", flags=sys_.MS_REC | sys_.MS_PRIVATE)
-    merged = f"{STATE}/{name}/root"
+    # Left out where /run is mounted into the new root; a copy of a mount does not stay so on every kernel.
+    sys_.mount("none", _ROOTS, flags=sys_.MS_UNBINDABLE)
+    merged = f"{_ROOTS}/{name}"
     os.makedirs(merged, exist_ok=True)
     _overlay(lower, merged, name)
-    for folder, recursive in (("proc", True), ("sys", True), ("dev", True), ("run", False), ("tmp", False)):
+    for folder, recursive in (("proc", True), ("sys", True), ("dev", True), ("run", True), ("tmp", False)):
         target = os.path.join(merged, folder)
         os.makedirs(target, exist_ok=True)
         sys_.mount(f"/{folder}", target, flags=sys_.MS_BIND | (sys_.MS_REC if recursive else 0))

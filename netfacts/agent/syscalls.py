@@ -20,7 +20,10 @@ MS_NOEXEC = 8
 MS_BIND = 4096
 MS_MOVE = 8192
 MS_REC = 16384
+MS_UNBINDABLE = 1 << 17
 MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
 MNT_DETACH = 2
 
 _AT_FDCWD = -100
@@ -115,11 +118,18 @@ def pivot_root(new_root: str) -> None:
     machine = os.uname().machine
     if machine not in _SYS_PIVOT_ROOT:
         raise OSError(f"pivot_root: its number on {machine} is not known here ({sys.platform})")
-    os.chdir(new_root)
-    # "." twice stacks the old root on the new one, so no folder for it is needed: pivot_root(2), NOTES.
-    _check(_libc.syscall(_SYS_PIVOT_ROOT[machine], b".", b"."), f"pivot_root {new_root}")
-    detach(".")
-    os.chdir("/")
+    old_root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    try:
+        os.chdir(new_root)
+        # "." twice stacks the old root on the new one, so no folder for it is needed: pivot_root(2), NOTES.
+        _check(_libc.syscall(_SYS_PIVOT_ROOT[machine], b".", b"."), f"pivot_root {new_root}")
+        os.fchdir(old_root)
+        # What is shared in the old root must not go elsewhere, too, when it goes here.
+        mount("none", ".", flags=MS_REC | MS_SLAVE)
+        detach(".")
+        os.chdir("/")
+    finally:
+        os.close(old_root)
 
 
 def die_with_parent() -> None:
