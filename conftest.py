@@ -7,5 +7,6 @@ pytest_plugins = [
     "fixtures.claim",
     "fixtures.finding",
     "fixtures.recorder",
+    "fixtures.portrait",
     "fixtures.progress",
 ]

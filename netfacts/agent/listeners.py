@@ -64,9 +64,12 @@ class _Datagram(asyncio.DatagramProtocol):
 
 
 class _Zone:
-    """The lab's DNS: knows the names it was given, answers NXDOMAIN to all others, and remembers who asked."""
+    """A DNS server: knows the names it was given, and answers all others with `unknown`, a response code.
 
-    def __init__(self, names: dict[str, str]) -> None:
+    `authoritative`: whether it says that the answer is its own (AA), or leaves open that it has asked others.
+    """
+
+    def __init__(self, names: dict[str, str], *, authoritative: bool = True, unknown: str = "NXDOMAIN") -> None:
         # Imported here and not above: only the lab's resolver needs it, and it takes a while.
         import dns.flags
         import dns.message
@@ -74,17 +77,20 @@ class _Zone:
         import dns.rrset
 
         self._dns = dns
+        self._authoritative = authoritative
+        self._unknown = dns.rcode.from_text(unknown)
         self._names = {name.rstrip(".").lower() + ".": address for name, address in names.items()}
 
     def answer(self, wire: bytes) -> bytes:
         query = self._dns.message.from_wire(wire)
         response = self._dns.message.make_response(query, recursion_available=True)
-        response.flags |= self._dns.flags.AA
+        if self._authoritative:
+            response.flags |= self._dns.flags.AA
         for question in query.question:
             address = self._names.get(question.name.to_text().lower())
             kind = self._dns.rdatatype.to_text(question.rdtype)
             if address is None:
-                response.set_rcode(self._dns.rcode.NXDOMAIN)
+                response.set_rcode(self._unknown)
             elif kind == ("AAAA" if ":" in address else "A"):
                 response.answer.append(self._dns.rrset.from_text(question.name, 60, "IN", kind, address))
         return response.to_wire()
@@ -126,7 +132,9 @@ class Listeners:
         self._numbers = itertools.count(1)
 
     async def open(self, args: dict[str, Any]) -> dict[str, int]:
-        """Open a listener: `kind` (tcp, udp, dns-udp, dns-tcp), `address`, `port` (0: any free), `name`, `names`.
+        """Open a listener: `kind` (tcp, udp, dns-udp, dns-tcp), `address`, `port` (0: any free), `name`.
+
+        DNS takes `names` (name → address), and perhaps `options`: `authoritative`, `unknown` (see `_Zone`).
 
         Gives its `listener` number and `port`.
 
@@ -135,7 +143,7 @@ class Listeners:
         loop = asyncio.get_running_loop()
         kind, where, port = args["kind"], args["address"], args["port"]
         family = socket.AF_INET6 if ":" in where else socket.AF_INET
-        zone = _Zone(args["names"]) if kind.startswith("dns") else None
+        zone = _Zone(args["names"], **args.get("options", {})) if kind.startswith("dns") else None
         name = args.get("name", "")
         transport: _Transport
         if kind in ("tcp", "dns-tcp"):

@@ -88,8 +88,8 @@ def _mounts() -> None:
     _overlay("/etc", "/etc", "etc")
     # dockerd up to 20.10 makes /var/lib/docker when it joins a swarm, wherever its data root is.
     _overlay("/var/lib", "/var/lib", "lib")
-    # Engines that follow each other on a machine find each other's mounts, as they would without roots of their own: the
-    # namespaces of running containers are mounts below /run. All else stays private to each.
+    # Engines that follow each other on a machine find each other's mounts, as they would without roots of their own:
+    # the namespaces of running containers are mounts below /run. All else stays private to each.
     sys_.mount("none", "/run", flags=sys_.MS_SHARED)
     os.makedirs(_ROOTS)
     # Not shared, or none of them could become a root.

@@ -11,7 +11,7 @@ import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from netfacts.model.errors import UsageError
-from netfacts.model.fact import NEEDS, Accuracy, Expectation, Fact
+from netfacts.model.fact import NEEDS, Accuracy, Carried, Expectation, Fact
 from netfacts.model.lab import SHAPES
 
 FACTS = Path(__file__).resolve().parents[2] / "facts"
@@ -30,6 +30,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accuracy: Accuracy = Accuracy.TRUE
     needs: tuple[str, ...] = ()
     lasting: bool = False
+    carried: Carried = Carried.RUNNING
 
 
 class Catalogue:
@@ -119,5 +120,7 @@ def _fact(path: Path, fact_id: str, table: object) -> Fact:
             SpecifierSet(expectation.engine)
         except InvalidSpecifier as error:
             raise UsageError("a range of engine versions can't be read", where=where, returned=str(error)) from None
-    fields = {name: getattr(entry, name) for name in _Entry.__struct_fields__}
+    fields = {name: getattr(entry, name) for name in _Entry.__struct_fields__ if name != "lasting"}
+    if entry.lasting:
+        fields["carried"] = Carried.STARTED
     return Fact(id=fact_id, area=path.stem, **fields)

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from netfacts.catalogue import load
 from netfacts.engine import cache
+from netfacts.engine.source import cached
 from netfacts.lab import kernel
-from netfacts.model.errors import LabError, UsageError
+from netfacts.model.errors import EngineError, LabError, UsageError
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ _TOOLS = (
     Tool("ip", "iproute2", "reads links and routes", True),
     Tool("busybox", "busybox-static", "is the probe image", True),
     Tool("mmdebstrap", "mmdebstrap", "unpacks engines of Debian and Ubuntu", False),
+    Tool(
+        "iptables", "iptables", "is the firewall of engines without one of their own: `static:` and `version:`", False
+    ),
     Tool("dockerd", "docker.io", "is the engine of `--engine system`; where it is missing one is unpacked", False),
 )
 
@@ -82,12 +86,12 @@ def _examine() -> Iterator[Result]:
 
 
 def _engines() -> Result:
-    engines = cache.folder() / "engines"
+    what = f"engines in {cache.engines()}"
     try:
-        unpacked = sorted(entry.name for entry in engines.glob("*-*") if not entry.name.startswith("."))
-    except OSError as error:
-        return Result("lacks", f"engines unpacked in {engines}", error.strerror or str(error))
-    return Result("ok", f"engines unpacked in {engines}", ", ".join(unpacked) or "none yet; the first run unpacks one")
+        found = [f"{entry.manifest.spec} ({entry.manifest.version})" for entry in cached()]
+    except EngineError as error:
+        return Result("lacks", what, error.returned)
+    return Result("ok", what, ", ".join(found) or "none yet; the first run unpacks one")
 
 
 def _tool(tool: Tool) -> Result:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from netfacts import __version__
-from netfacts.cli import doctor, facts, report, run, sweep
 from netfacts.model.errors import NetfactsError, UsageError
 
 EXIT_CODES = (
     "Exit codes: 0 all exercised facts conform · 1 a fact deviates or a sabotage survives · 2 interrupted · "
-    "3 inconclusive or an error of netfacts · 4 wrong usage · 5 nothing was exercised"
+    "3 inconclusive or an error of netfacts · 4 wrong usage · 5 nothing was exercised · 6 a fact regresses"
 )
+
+COMMANDS = {
+    "run": "run:run",
+    "sabotage": "run:sabotage",
+    "compare": "compare:compare",
+    "facts": "facts:app",
+    "engines": "engines:app",
+    "doctor": "doctor:doctor",
+    "report": "report:report",
+    "sweep": "sweep:sweep",
+}
+"""Each command, in the order of the help, with its module in this package and what stands for it there."""
 
 # typer carries a click of its own since 0.26, and used click's before: this is the one that it raises.
 _WRONG_USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -22,8 +35,37 @@ _WRONG_USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__n
 # What typer makes of Ctrl-C.
 _INTERRUPTED = 130
 
+
+class _Group(TyperGroup):
+    """The commands, each imported when it is called: reading a record needs neither Docker's SDK nor pytest."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        # For a name that is none of them all are there, so that typer can suggest the nearest.
+        for name in [cmd_name] if cmd_name in COMMANDS else COMMANDS:
+            if name not in self.commands:
+                self.commands[name] = _load(name)
+        return self.commands.get(cmd_name)
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = COMMANDS[name].partition(":")
+    found = getattr(import_module(f"netfacts.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        loaded: Any = typer.main.get_group(found)
+    else:
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        loaded = typer.main.get_command(alone)
+    loaded.name = name
+    return loaded
+
+
 app = typer.Typer(
     name="netfacts",
+    cls=_Group,
     help="Puts the documented facts of Docker networking to a real engine, and says with evidence which hold.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -31,12 +73,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("sabotage")(run.sabotage)
-app.add_typer(facts.app, name="facts")
-app.command("doctor")(doctor.doctor)
-app.command("report")(report.report)
-app.command("sweep")(sweep.sweep)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from netfacts.catalogue.load import FACTS
+from netfacts.engine import KINDS
 from netfacts.model.errors import UsageError
 from reports.page import write
 from reports.record import locate, read
@@ -23,9 +24,7 @@ _MOST_WORKERS = 4
 _Select = typer.Option(
     "", "-k", metavar="EXPR", help="Only facts whose id, area or check matches: `-k 'dns and not scope'`."
 )
-_Engine = typer.Option(
-    "auto", "--engine", "-e", metavar="SPEC", help="auto, system, debian:SUITE, ubuntu:SUITE, rootfs:PATH."
-)
+_Engine = typer.Option("auto", "--engine", "-e", metavar="SPEC", help=f"{KINDS}.")
 _Target = typer.Option("embedded", "--target", metavar="TARGET", help="Where the labs are: embedded.")
 _Workers = typer.Option(
     -1, "-n", metavar="N", help="Labs at the same time; 0 runs all in one process.", show_default="cores, at most 4"

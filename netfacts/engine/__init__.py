@@ -1,6 +1,6 @@
 """Engines: where they come from, and running one privately in a machine."""
 
-from netfacts.engine.engine import Engine
-from netfacts.engine.source import Installation, resolve
+from netfacts.engine.engine import Ended, Engine
+from netfacts.engine.source import KINDS, Installation, resolve
 
-__all__ = ["Engine", "Installation", "resolve"]
+__all__ = ["KINDS", "Ended", "Engine", "Installation", "resolve"]

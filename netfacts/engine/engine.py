@@ -27,13 +27,16 @@ from netfacts.run import Finished
 _READY_S = 60.0
 _STOP_S = 15.0
 _CALL_S = 30
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOG = "/run/netfacts/dockerd.log"
 # What 28 and later print after a flag that they do not know: two screens that would hide the flag's name.
 _USAGE = re.compile(r"^Usage:\s+dockerd.*?(?=^, Code:|\Z)", re.MULTILINE | re.DOTALL)
 _SOCKET = "/run/docker.sock"
 # The machine's own daemon.json is not the subject.
 _CONFIG = "/run/netfacts/daemon.json"
+
+
+class Ended(EngineError):
+    """The daemon ended instead of starting; `returned` holds the end of its log."""
 
 
 class Engine:
@@ -51,6 +54,7 @@ class Engine:
         self.flags = tuple(flags)
         self.cgroup = cgroup
         self.pid = 0
+        self._roots: list[Installation] = []
         self.start()
         load_image(self.api)
 
@@ -59,7 +63,7 @@ class Engine:
     def start(self, *, flags: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
         """Start the daemon, with other flags and with variables if given, and wait until it answers.
 
-        Raises: EngineError with the end of its log.
+        Raises: EngineError with the end of its log; Ended where the daemon itself gave up.
         """
         if flags is not None:
             self.flags = tuple(flags)
@@ -71,15 +75,30 @@ class Engine:
                 "spawn",
                 argv=self._argv(),
                 # Nothing of the caller's environment: no proxy, no DOCKER_* that changes the engine under test.
-                env={"PATH": _PATH, "HOME": "/root", "TMPDIR": "/run", **(environment or {})},
+                env={"PATH": self.installation.path, "HOME": "/root", "TMPDIR": "/run", **(environment or {})},
                 log=_LOG,
                 root=str(root) if root else "",
-                name="engine",
+                name=self._root_name(),
             )
         except ProbeError as error:
             raise EngineError("could not start dockerd", where=self.machine.name, returned=error.returned) from None
         self.pid = spawned["pid"]
         until(self._answers, what="dockerd to answer", timeout_s=_READY_S, error=self._failure)
+
+    def become(self, successor: Installation) -> None:
+        """Start another engine in the place of this one, which was stopped: same machine, data, socket and flags.
+
+        Raises: EngineError with the end of its log.
+        """
+        self.installation = successor
+        self.__dict__.pop("info", None)
+        self.start()
+
+    def _root_name(self) -> str:
+        """What the machine calls the root of this installation: each has one of its own, and finds it as it left it."""
+        if self.installation not in self._roots:
+            self._roots.append(self.installation)
+        return f"engine-{self._roots.index(self.installation)}"
 
     def _argv(self) -> list[str]:
         return [
@@ -92,12 +111,21 @@ class Engine:
             f"--cgroup-parent=/{self.cgroup}",
             "--exec-opt=native.cgroupdriver=cgroupfs",
             "--storage-driver=overlay2",
+            *self._own_programs(),
             *self.flags,
         ]
 
+    def _own_programs(self) -> list[str]:
+        """Flags for the programs that dockerd since 28 looks for in folders of this machine before PATH."""
+        programs = self.installation.programs
+        if not programs:
+            return []
+        flags = {"--userland-proxy-path": "docker-proxy", "--init-path": "docker-init"}
+        return [f"{flag}={programs / name}" for flag, name in flags.items() if (programs / name).exists()]
+
     def _answers(self) -> bool:
         if (status := self.exit_status()) is not None:
-            raise self._failure(f"dockerd ended with status {status}")
+            raise self._failure(f"dockerd ended with status {status}", Ended)
         if not os.path.exists(self.machine.path(_SOCKET)):
             return False
         try:
@@ -111,8 +139,8 @@ class Engine:
         status: int | None = self.machine.agent.call("wait", pid=self.pid, timeout_s=0)["exit"]
         return status
 
-    def _failure(self, attempted: str) -> EngineError:
-        return EngineError(
+    def _failure(self, attempted: str, kind: type[EngineError] = EngineError) -> EngineError:
+        return kind(
             attempted,
             where=f"{self.machine.name}, engine {self.installation.spec}",
             returned=self.log_tail(),
@@ -163,7 +191,8 @@ class Engine:
 
         Raises: ProbeError where it can't be started.
         """
-        return self.machine.execute(argv, mnt=f"/proc/{self.pid}/ns/mnt", text=text, timeout_s=timeout_s)
+        env = {"PATH": self.installation.path, "LC_ALL": "C"}
+        return self.machine.execute(argv, mnt=f"/proc/{self.pid}/ns/mnt", env=env, text=text, timeout_s=timeout_s)
 
     def has_client(self) -> bool:
         """Whether the engine comes with its command line client."""

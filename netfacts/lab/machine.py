@@ -147,14 +147,23 @@ class Machine:
         self.agent.call("sysctl-set", net=net, values=values)
 
     def execute(
-        self, argv: Sequence[str], *, net: str = "", mnt: str = "", text: str = "", timeout_s: float = 10.0
+        self,
+        argv: Sequence[str],
+        *,
+        net: str = "",
+        mnt: str = "",
+        env: Mapping[str, str] | None = None,
+        text: str = "",
+        timeout_s: float = 10.0,
     ) -> Finished:
         """Run a program in the machine; `net` and `mnt` are paths of namespaces to run it in.
+
+        `env`: all of its environment; without it PATH and the C locale.
 
         Raises: ProbeError where it can't be started.
         """
         said: dict[str, Any] = self.agent.call(
-            "exec", net=net, mnt=mnt, argv=list(argv), input=text, timeout_s=timeout_s
+            "exec", net=net, mnt=mnt, argv=list(argv), env=dict(env or {}), input=text, timeout_s=timeout_s
         )
         status = -9 if said["exit"] is None else said["exit"]
         return Finished(tuple(argv), status, said["out"], said["err"])

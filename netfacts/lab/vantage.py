@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from netfacts.lab.machine import Machine
 
 
-@dataclass(frozen=True)
+class Opened(Protocol):
+    """Something that was opened in a vantage and stands only as long as its namespaces do."""
+
+    def reopen(self) -> None:
+        """Open it again where the vantage is now."""
+
+
+@dataclass(eq=False)
 class Vantage:
     """A machine, or a container on it. `net` and `mnt` are paths of its namespaces ("" for the machine's own)."""
 
@@ -15,9 +23,19 @@ class Vantage:
     label: str
     net: str = ""
     mnt: str = ""
+    opened: list[Opened] = field(default_factory=list, repr=False)
 
     def __str__(self) -> str:
         return self.label
+
+    def move(self, pid: int) -> None:
+        """Follow a container that was started again: its first process is now `pid`. What was opened is opened again.
+
+        Raises: ProbeError where that can't be done.
+        """
+        self.net, self.mnt = _namespaces(pid)
+        for one in self.opened:
+            one.reopen()
 
 
 def of_machine(machine: Machine) -> Vantage:
@@ -27,4 +45,8 @@ def of_machine(machine: Machine) -> Vantage:
 
 def of_process(machine: Machine, pid: int, label: str) -> Vantage:
     """Give the vantage of a process, such as a container's first, by its PID in the machine."""
-    return Vantage(machine, label, net=f"/proc/{pid}/ns/net", mnt=f"/proc/{pid}/ns/mnt")
+    return Vantage(machine, label, *_namespaces(pid))
+
+
+def _namespaces(pid: int) -> tuple[str, str]:
+    return f"/proc/{pid}/ns/net", f"/proc/{pid}/ns/mnt"

@@ -31,6 +31,19 @@ class Accuracy(StrEnum):
     WRONG = "wrong"
 
 
+class Carried(StrEnum):
+    """What decides about a fact where one engine has taken over what another had built, and keeps it running."""
+
+    RUNNING = "by-running-engine"
+    """The engine that runs now."""
+    STARTED = "as-started"
+    """The one that started the container or created the network: it is settled then, and stays."""
+    INSTALLED = "as-installed"
+    """The one that was the first to start on the machine: what it made outlives it and its containers."""
+    FAILS = "fails"
+    """The restart: on whichever engine, the claim does not hold after it."""
+
+
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a range of engine versions is expected to do.
 
@@ -48,11 +61,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """One catalogue entry. `show` holds the commands a person would type to see it.
-
-    `lasting`: what the claim speaks of is settled when a container is started or a network is created, and stays as it
-    is when a newer engine takes over what an older one built. Otherwise the engine that runs decides.
-    """
+    """One catalogue entry. `show` holds the commands a person would type to see it."""
 
     id: str
     area: str
@@ -64,7 +73,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     accuracy: Accuracy = Accuracy.TRUE
     needs: tuple[str, ...] = ()
-    lasting: bool = False
+    carried: Carried = Carried.RUNNING
 
     def expectation(self, version: Version) -> Expectation:
         """Give the expectation for an engine of this version.

@@ -1,8 +1,9 @@
 """Readers: what is there, as the kernel and the firewall tools tell it. Read here, never changed and never judged."""
 
+from netfacts.observe.api import Reply, fetch
 from netfacts.observe.capture import Capture, Packet, capture
 from netfacts.observe.firewall import Rule, Ruleset, nft_ruleset, rules
-from netfacts.observe.link import Link, Route, interface, links, routes, statistics
+from netfacts.observe.link import Link, Route, interface, links, neighbours, routes, statistics
 from netfacts.observe.output import output
 from netfacts.observe.overlay import Remote, remotes
 from netfacts.observe.process import Process, Socket, namespaces, processes, serving, sockets
@@ -14,15 +15,18 @@ __all__ = [
     "Packet",
     "Process",
     "Remote",
+    "Reply",
     "Route",
     "Rule",
     "Ruleset",
     "Socket",
     "capture",
     "ephemeral_ports",
+    "fetch",
     "interface",
     "links",
     "namespaces",
+    "neighbours",
     "nft_ruleset",
     "output",
     "processes",

@@ -70,6 +70,14 @@ def routes(vantage: Vantage, *, family: int = 4) -> list[Route]:
     return parse_routes(_ip(vantage, f"-{family}", "route", "show"))
 
 
+def neighbours(vantage: Vantage) -> dict[str, str]:
+    """Read which MAC addresses a vantage knows for the addresses beside it.
+
+    Raises: ProbeError.
+    """
+    return parse_neighbours(_ip(vantage, "neigh", "show"))
+
+
 def statistics(vantage: Vantage, interface: str) -> dict[str, int]:
     """Read what `ethtool -S` prints of a link: its driver's own statistics, by name.
 
@@ -101,6 +109,14 @@ def parse_routes(text: str) -> list[Route]:
         )
         for entry in _entries(text)
     ]
+
+
+def parse_neighbours(text: str) -> dict[str, str]:
+    """Read what `ip -j neigh show` prints, as far as it knows an answer.
+
+    Raises: ProbeError.
+    """
+    return {str(entry.get("dst", "")): str(entry["lladdr"]) for entry in _entries(text) if "lladdr" in entry}
 
 
 def _ip(vantage: Vantage, *argv: str) -> str:

@@ -2,7 +2,7 @@
 
 from netfacts.probe.ask import Answer, Probe, ask, http, icmp, tcp, udp
 from netfacts.probe.held import Held, hold
-from netfacts.probe.listener import Listener, listen
+from netfacts.probe.listener import Listener, listen, serve_names
 from netfacts.probe.name import DnsAnswer, Resolution, query, resolve
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "listen",
     "query",
     "resolve",
+    "serve_names",
     "tcp",
     "udp",
 ]

@@ -4,5 +4,6 @@ from netfacts.topology.container import Container, PortBinding
 from netfacts.topology.host import Host
 from netfacts.topology.network import Network
 from netfacts.topology.refusal import refusal
+from netfacts.topology.takeover import LIVE, resume, take_over
 
-__all__ = ["Container", "Host", "Network", "PortBinding", "refusal"]
+__all__ = ["LIVE", "Container", "Host", "Network", "PortBinding", "refusal", "resume", "take_over"]

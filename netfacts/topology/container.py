@@ -38,6 +38,8 @@ class Container:
     said: dict[str, Any] = field(default_factory=dict, repr=False)
     netns: int = field(default=0, repr=False)
     """Inode of its network namespace."""
+    _vantages: dict[int, Vantage] = field(default_factory=dict, repr=False)
+    """What `vantage` gave, by the first process that it was given for."""
 
     def refresh(self) -> None:
         """Ask the engine again."""
@@ -60,7 +62,18 @@ class Container:
         """
         if not self.pid:
             raise EngineError(f"container {self.name} does not run", returned=self.logs())
-        return of_process(self.engine.machine, self.pid, self.name)
+        if self.pid not in self._vantages:
+            self._vantages[self.pid] = of_process(self.engine.machine, self.pid, self.name)
+        return self._vantages[self.pid]
+
+    def move(self, pid: int) -> None:
+        """Let the vantage that was given for the process `pid` follow to the container's first process of now.
+
+        Raises: ProbeError where what was opened there can't be opened again.
+        """
+        if pid in self._vantages and pid != self.pid:
+            self._vantages[self.pid] = moved = self._vantages.pop(pid)
+            moved.move(self.pid)
 
     @property
     def networks(self) -> dict[str, dict[str, Any]]:
@@ -79,16 +92,29 @@ class Container:
                 return str(endpoint["IPAddress"])
         raise EngineError(f"container {self.name} has no address", returned=str(self.networks))
 
+    @property
+    def address6(self) -> str:
+        """Its IPv6 address on its first network that gives it one.
+
+        Raises: EngineError where it has none.
+        """
+        for endpoint in self.networks.values():
+            if endpoint.get("GlobalIPv6Address"):
+                return str(endpoint["GlobalIPv6Address"])
+        raise EngineError(f"container {self.name} has no IPv6 address", returned=str(self.networks))
+
     def address_on(self, network: str) -> str:
         """Its IPv4 address on the network of this name, "" where it has none."""
         return str(self.networks.get(network, {}).get("IPAddress", ""))
 
     @property
     def ports(self) -> list[PortBinding]:
-        """Its published ports, as the engine reports them."""
+        """Its published ports, as the engine reports them; host port 0 where the gateway mode leaves it out."""
         published = (self.said["NetworkSettings"]["Ports"] or {}).items()
         return [
-            PortBinding(key.partition("/")[2], int(key.partition("/")[0]), binding["HostIp"], int(binding["HostPort"]))
+            PortBinding(
+                key.partition("/")[2], int(key.partition("/")[0]), binding["HostIp"], int(binding["HostPort"] or 0)
+            )
             for key, bindings in published
             for binding in bindings or ()
         ]

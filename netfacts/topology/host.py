@@ -16,7 +16,7 @@ from netfacts.engine import Engine
 from netfacts.engine.image import EXPOSED, IMAGE
 from netfacts.lab import Vantage, of_machine
 from netfacts.lab.wait import until
-from netfacts.model.errors import EngineError
+from netfacts.model.errors import EngineError, LabError, ProbeError
 from netfacts.model.verdict import Scene, SceneContainer, SceneNetwork
 from netfacts.topology.container import Container
 from netfacts.topology.network import Network
@@ -46,6 +46,7 @@ class Host:
         """What the check has made so far."""
         self.networks: list[Network] = []
         self._roles: dict[str, Container | Network] = {}
+        self._undo: list[Callable[[], object]] = []
 
     # -- where
 
@@ -64,6 +65,21 @@ class Host:
         """Probes from the machine itself."""
         return of_machine(self.machine)
 
+    def nameservers(self, *addresses: str, names: Mapping[str, str] | None = None) -> None:
+        """Give the host these nameservers, or none. The engine reads them when it starts a container.
+
+        `names`: what a DNS server at each of the addresses, which are the host's own, knows. Undo: `close`.
+        """
+        text = "".join(f"nameserver {address}\n" for address in addresses) or "# no nameserver\n"
+        self._undo.append(partial(self._write_resolv_conf, f"nameserver {self.machine.lab.resolver}\n"))
+        self._write_resolv_conf(text)
+        for address in addresses if names is not None else ():
+            opened = self.machine.agent.call("listen", kind="dns-udp", address=address, port=53, names=dict(names or {}))
+            self._undo.append(partial(self.machine.agent.call, "close", listener=opened["listener"]))
+
+    def _write_resolv_conf(self, text: str) -> None:
+        self.machine.agent.call("write", path=f"/proc/{self.engine.pid}/root/etc/resolv.conf", text=text)
+
     # -- networks
 
     def network(
@@ -73,11 +89,15 @@ class Host:
         driver: str = "bridge",
         subnet: str = "",
         gateway: str = "",
+        ipv6: bool = False,
+        subnet6: str = "",
         options: Mapping[str, str] | None = None,
         internal: bool = False,
         attachable: bool = False,
     ) -> Network:
         """Create a network. `role` becomes part of its name.
+
+        `ipv6` is Docker's --ipv6, and `subnet6` a further --subnet for it.
 
         Raises: EngineError with the engine's words.
         """
@@ -85,10 +105,13 @@ class Host:
             {
                 "name": f"{role}-{self._tag}",
                 "driver": driver,
-                "ipam": _ipam(subnet, gateway),
+                "ipam": _ipam(subnet, gateway, subnet6),
+                "enable_ipv6": ipv6,
                 "options": dict(options or {}),
                 "internal": internal,
                 "attachable": attachable or None,
+                # Not asked for: what it would have an engine refuse is refused by newer ones in any case.
+                "check_duplicate": None,
                 "labels": {_LABEL: self._check},
             }
         )
@@ -101,7 +124,14 @@ class Host:
     def predefined(self, name: str = "bridge") -> Network:
         """Give one of the networks that every engine has."""
         said = self._call("inspect network", name, lambda: self.engine.api.inspect_network(name))
-        return Network(self.engine, said["Id"], name)
+        return Network(self.engine, said["Id"], name, predefined=True)
+
+    def remove(self, network: Network) -> None:
+        """Remove a network before the check's end.
+
+        Raises: EngineError with the engine's words.
+        """
+        self._call("remove network", network.name, lambda: self.engine.api.remove_network(network.id))
 
     def connect(self, network: Network, container: Container, *, address: str = "") -> None:
         """Connect a container to a further network.
@@ -112,7 +142,7 @@ class Host:
             f"connect {container.name} to",
             network.name,
             lambda: self.engine.api.connect_container_to_network(
-                container.id, network.id, ipv4_address=address or None
+                container.id, network.handle, ipv4_address=address or None
             ),
         )
         container.refresh()
@@ -125,7 +155,7 @@ class Host:
         self._call(
             f"disconnect {container.name} from",
             network.name,
-            lambda: self.engine.api.disconnect_container_from_network(container.id, network.id),
+            lambda: self.engine.api.disconnect_container_from_network(container.id, network.handle),
         )
         container.refresh()
 
@@ -143,6 +173,8 @@ class Host:
         publish: Mapping[str, Any] | None = None,
         publish_all: bool = False,
         links: Mapping[str, str] | None = None,
+        dns: Sequence[str] = (),
+        hosts: Mapping[str, str] | None = None,
         command: Sequence[str] = _FOREVER,
         environment: Mapping[str, str] | None = None,
         image: str = IMAGE,
@@ -154,7 +186,7 @@ class Host:
         `mode` is Docker's --network value (`none`, `host`, `container:ID`); with neither it nor `network` the engine
         chooses; `pid` and `ipc` are the values of --pid and --ipc. `publish` maps "8080/tcp" to what the SDK takes: a
         host port, (address, port), (address,), None for any, or a list of these. `links` maps a container's name to an
-        alias.
+        alias; `dns` holds the values of --dns; `hosts` maps names to addresses, as --add-host does.
 
         Raises: EngineError with the engine's words.
         """
@@ -171,6 +203,8 @@ class Host:
                 "publish": dict(publish or {}),
                 "publish_all": publish_all,
                 "links": dict(links or {}),
+                "dns": list(dns),
+                "hosts": dict(hosts or {}),
                 "environment": dict(environment or {}),
                 "labels": {_LABEL: self._check, **(labels or {})},
             }
@@ -182,6 +216,8 @@ class Host:
             port_bindings=request["publish"] or None,
             publish_all_ports=request["publish_all"],
             links=request["links"] or None,
+            dns=request["dns"] or None,
+            extra_hosts=request["hosts"] or None,
         )
         networking = None
         if request["address"]:
@@ -201,6 +237,8 @@ class Host:
                 networking_config=networking,
                 environment=request["environment"],
                 labels=request["labels"],
+                # As PID 1, sleep has no handler for SIGTERM, and an engine that ends would wait for it.
+                stop_signal="SIGKILL",
             ),
         )
         container = Container(self.engine, created["Id"], request["name"])
@@ -218,7 +256,7 @@ class Host:
         Raises: Refused with the client's or the engine's words.
         """
         request = self._asked({"name": f"{role}-{self._tag}", "typed": list(options)})
-        common = ("--name", request["name"], "--label", f"{_LABEL}={self._check}")
+        common = ("--name", request["name"], "--label", f"{_LABEL}={self._check}", "--stop-signal", "SIGKILL")
         done = self.engine.docker("create", *common, *request["typed"], IMAGE, *_FOREVER)
         done.checked(f"docker refused to create container {request['name']}", Refused)
         container = Container(self.engine, done.out.strip(), request["name"])
@@ -257,6 +295,16 @@ class Host:
                 return True
 
         until(executed, what=f"{container.name} to execute its command", timeout_s=_SETTLED_S, error=EngineError)
+
+    def rename(self, container: Container, role: str) -> None:
+        """Give a container another name, of which `role` becomes part.
+
+        Raises: EngineError with the engine's words.
+        """
+        name = f"{role}-{self._tag}"
+        self._call(f"rename {container.name} to", name, lambda: self.engine.api.rename(container.id, name))
+        container.name = name
+        container.refresh()
 
     def stop(self, container: Container) -> None:
         """Stop a container at once.
@@ -332,6 +380,11 @@ class Host:
         containers, networks = self.containers, self.networks
         self.containers, self.networks = [], []
         errors: list[Exception] = []
+        while self._undo:
+            try:
+                self._undo.pop()()
+            except (LabError, ProbeError) as error:
+                errors.append(error)
         if containers:
             with ThreadPoolExecutor(len(containers)) as pool:
                 removals = [pool.submit(self._remove, container) for container in reversed(containers)]
@@ -377,6 +430,12 @@ class Host:
         except docker.errors.NotFound:
             return True
 
+    def release(self) -> None:
+        """End the agent's workers in the containers' namespaces, so that an engine that stops can take these away."""
+        for container in self.containers:
+            if container.netns:
+                self.machine.release(container.netns)
+
     def _remove(self, container: Container) -> None:
         self._release(container)
         try:
@@ -417,8 +476,8 @@ def _port(key: str | int) -> tuple[int, str]:
     return int(number), protocol or "tcp"
 
 
-def _ipam(subnet: str, gateway: str) -> docker.types.IPAMConfig | None:
-    if not subnet:
-        return None
-    pool = docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)
-    return docker.types.IPAMConfig(pool_configs=[pool])
+def _ipam(subnet: str, gateway: str, subnet6: str) -> docker.types.IPAMConfig | None:
+    pools = [docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)] if subnet else []
+    if subnet6:
+        pools.append(docker.types.IPAMPool(subnet=subnet6))
+    return docker.types.IPAMConfig(pool_configs=pools) if pools else None

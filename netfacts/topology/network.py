@@ -16,10 +16,16 @@ class Network:
     engine: Engine = field(repr=False)
     id: str
     name: str
+    predefined: bool = False
+
+    @property
+    def handle(self) -> str:
+        """What to call it before the engine: engines that start make predefined networks anew, with another ID."""
+        return self.name if self.predefined else self.id
 
     def inspect(self) -> dict[str, Any]:
         """Give what the engine says of it now."""
-        said: dict[str, Any] = self.engine.api.inspect_network(self.id)
+        said: dict[str, Any] = self.engine.api.inspect_network(self.handle)
         return said
 
     @cached_property
@@ -36,6 +42,11 @@ class Network:
         """Its first subnet, "" where it has none."""
         config = (self._first.get("IPAM") or {}).get("Config") or [{}]
         return str(config[0].get("Subnet", ""))
+
+    @property
+    def subnets(self) -> list[str]:
+        """All its subnets, IPv4 and IPv6."""
+        return [str(pool["Subnet"]) for pool in (self._first.get("IPAM") or {}).get("Config") or ()]
 
     @property
     def gateway(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from netfacts.engine import Ended
 from netfacts.model.errors import EngineError
 
 
@@ -12,12 +13,12 @@ class Refused(EngineError):
 
 
 def refusal(attempt: Callable[[], object]) -> str:
-    """Give the engine's words where it refuses what is attempted, "" where it does as asked.
+    """Give the engine's words where it refuses what is attempted or to start, "" where it does as asked.
 
     Raises: EngineError where the engine does not answer.
     """
     try:
         attempt()
-    except Refused as refused:
+    except (Refused, Ended) as refused:
         return refused.returned or refused.attempted
     return ""

@@ -1,7 +1,7 @@
 """From observations to verdicts, and verdicts onto a record. Pure but for the record's file."""
 
-from netfacts.verdict.judge import Deviation, different, equal, holds, judge, seen, source_is
+from netfacts.verdict.judge import Deviation, different, equal, holds, judge, seen, source_is, wire
 from netfacts.verdict.merge import merge
 from netfacts.verdict.record import Recorder
 
-__all__ = ["Deviation", "Recorder", "different", "equal", "holds", "judge", "merge", "seen", "source_is"]
+__all__ = ["Deviation", "Recorder", "different", "equal", "holds", "judge", "merge", "seen", "source_is", "wire"]

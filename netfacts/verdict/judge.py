@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from netfacts.model.verdict import Expected, Observation, Outcome, Verdict
-from netfacts.probe import Answer, DnsAnswer, Resolution
+
+if TYPE_CHECKING:
+    # Whoever merges verdicts or reads a record has no answers to judge, and need not wait for the library of labs.
+    from netfacts.probe import Answer, DnsAnswer, Resolution
 
 
 class Deviation(AssertionError):
@@ -29,6 +33,8 @@ def judge(expected: Expected, observations: Sequence[Observation]) -> Verdict:
 
 def seen(answer: Answer | Resolution, *expected: Outcome, control: bool = False) -> Observation:
     """Observe how a probe or a resolution ended; any of `expected` agrees with the claim."""
+    from netfacts.probe import Resolution
+
     if isinstance(answer, Resolution):
         what, vantage = f"resolve {answer.name}", answer.vantage
     else:

@@ -37,7 +37,7 @@ def test_containers_on_two_hosts_reach_each_other(host: Host, host2: Host, act: 
     for container in (web, box):
         listen(container.vantage, _PORT)
         listen(container.vantage, _PORT, protocol="udp")
-    await_gossip(mesh, web, box)
+    act.settle(lambda: await_gossip(mesh, web, box))
 
     with act:
         at = {container.name: container.address_on(mesh.name) for container in (web, box)}
@@ -76,7 +76,7 @@ def test_overlay_packets_travel_in_vxlan(host: Host, host2: Host, act: Act, clai
     """
     mesh = host.network("mesh", driver="overlay", attachable=True)
     web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
-    await_gossip(mesh, web, box)
+    act.settle(lambda: await_gossip(mesh, web, box))
     device = _on(mesh.subnet, box)
 
     with act, capture(host.vantage, "eth0") as wire, capture(box.vantage, device.name) as inside:
@@ -112,7 +112,7 @@ def test_overlay_interface_leaves_room_for_vxlan(host: Host, host2: Host, act: A
     """On hosts with an MTU of 1500, a container's overlay interface has 1450: VXLAN takes 50 bytes."""
     mesh = host.network("mesh", driver="overlay", attachable=True)
     web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
-    await_gossip(mesh, web, box)
+    act.settle(lambda: await_gossip(mesh, web, box))
     beneath = [interface(one.vantage, "eth0").mtu_bytes for one in (host, host2)]
     claim.control(equal("MTU of the hosts' eth0", beneath, [_HOST_MTU, _HOST_MTU], control=True))
 

@@ -7,11 +7,12 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage
+from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import processes, sysctl
 from netfacts.probe import ask, listen, tcp
 from netfacts.topology import Host, PortBinding
-from netfacts.verdict import equal, seen, source_is
+from netfacts.verdict import equal, holds, seen, source_is
 
 _PORT, _OTHER_PORT = 8080, 8081
 _HOST_PORT, _OTHER_HOST_PORT = 20080, 20081
@@ -80,10 +81,10 @@ def test_docker_proxy_serves_loopback_and_dnat_serves_outside(
     listen(web.vantage, _PORT)
     ways = (tcp(host.vantage, "127.0.0.1", _HOST_PORT), tcp(client, host.address, _HOST_PORT))
     claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in ask(*ways)))
-    proxies = processes(host.machine, name="docker-proxy")
-    host.machine.kill(*(proxy.pid for proxy in proxies))
 
     with act:
+        proxies = processes(host.machine, name="docker-proxy")
+        host.machine.kill(*(proxy.pid for proxy in proxies))
         loopback, outside = ask(*ways)
 
     claim.show("sudo kill …", "\n".join(f"{proxy.pid} {' '.join(proxy.argv)}" for proxy in proxies))
@@ -102,7 +103,7 @@ def _(stage: Stage) -> None:
 
 @strike("proxy.handles-traffic", "a program of the host's serves outside clients in DNAT's place")
 def _(stage: Stage) -> None:
-    stage.delete_rules("nat", "DOCKER", f" {stage.container('web').address}:")
+    stage.unpublish(stage.container("web"))
     listen(stage.host.vantage, _HOST_PORT, address=stage.host.address)
 
 
@@ -149,3 +150,39 @@ def _(stage: Stage) -> None:
 @strike("proxy.off-loopback", "the DNAT rule is deleted")
 def _(stage: Stage) -> None:
     stage.delete_rules("nat", "DOCKER", f" {stage.container('web').address}:")
+
+
+@pytest.mark.fact("proxy.use-listen-fd")
+def test_docker_proxy_is_handed_its_socket(host: Host, act: Act, claim: Claim) -> None:
+    """docker-proxy is started with -use-listen-fd: dockerd has opened the socket for it."""
+    host.container("web", publish={f"{_PORT}/tcp": _HOST_PORT})
+
+    with act:
+        proxies = processes(host.machine, name="docker-proxy")
+
+    commands = [" ".join(proxy.argv) for proxy in proxies]
+    claim.show("pgrep -a docker-proxy", "\n".join(commands))
+    handed = [command for command in commands if "-use-listen-fd" in command.split()]
+    claim.judge(
+        holds(
+            "command lines of docker-proxy",
+            bool(commands) and handed == commands,
+            commands,
+            expected="each with -use-listen-fd",
+            vantage=host.name,
+        )
+    )
+
+
+@strike("proxy.use-listen-fd", "docker-proxy looks as if newer engines had started it", engines="<28")
+def _(stage: Stage) -> None:
+    machine = stage.host.machine
+    machine.kill(*(proxy.pid for proxy in processes(machine, name="docker-proxy")))
+    command = "(exec -a docker-proxy sh -c 'sleep 60; true' -use-listen-fd) </dev/null >/dev/null 2>&1 &"
+    machine.execute(["bash", "-c", command]).checked("could not start a stand-in", LabError)
+
+
+@strike("proxy.use-listen-fd", "docker-proxy is killed", engines=">=28")
+def _(stage: Stage) -> None:
+    machine = stage.host.machine
+    machine.kill(*(proxy.pid for proxy in processes(machine, name="docker-proxy")))

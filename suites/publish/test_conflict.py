@@ -9,6 +9,8 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
+from netfacts.model.errors import LabError
+from netfacts.probe import listen
 from netfacts.topology import Host, refusal
 from netfacts.verdict import equal, holds
 
@@ -50,3 +52,36 @@ def _(stage: Stage) -> None:
 def _(request: dict[str, Any]) -> dict[str, Any]:
     second = request["name"].startswith("second")
     return request | {"publish": {"8080/tcp": ("127.0.0.1",)}} if second else request
+
+
+@pytest.mark.fact("publish.conflict-with-host-process")
+def test_docker_proxy_is_refused_a_port_that_another_program_holds(host: Host, act: Act, claim: Claim) -> None:
+    """A host port that a program of the host's own listens on is refused: "Error starting userland proxy"."""
+    listener = listen(host.vantage)
+    web = host.container("web", publish={"8080/tcp": ("127.0.0.1", listener.port)}, start=False)
+
+    with act:
+        refused = refusal(partial(host.start, web))
+
+    claim.show("docker start web", refused)
+    words = "rror starting userland proxy"
+    claim.judge(holds("words of the refusal", words in refused, refused, expected=f"E{words}", vantage=host.name))
+
+
+@strike("publish.conflict-with-host-process", "the port is free by then", engines="<28")
+def _(stage: Stage) -> None:
+    _free_the_port(stage)
+
+
+@strike("publish.conflict-with-host-process", "the port is free, but docker-proxy does not start", engines=">=28")
+def _(stage: Stage) -> None:
+    _free_the_port(stage)
+    script = "#!/bin/sh\necho 1 >&3; echo 'bind: address already in use' >&3\n"
+    replace = 'proxy=$(command -v docker-proxy) && rm "$proxy" && cat >"$proxy" && chmod 755 "$proxy"'
+    done = stage.host.engine.execute(["sh", "-c", replace], text=script)
+    done.checked("could not replace docker-proxy", LabError)
+
+
+def _free_the_port(stage: Stage) -> None:
+    # The check's listener is the first, and the only one, of a lab of its own.
+    stage.host.machine.agent.call("close", listener=1)

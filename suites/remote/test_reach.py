@@ -20,6 +20,8 @@ _PORT = 8080
 _HOST_PORT = 20080
 
 
+# In its own lab: a kernel says "unreachable" to the same asker five times in a row, then once a second.
+@pytest.mark.own_lab
 @pytest.mark.fact("remote.no-container-addr")
 def test_container_address_is_unreachable_from_another_machine(
     host: Host, client: Vantage, live: LiveLab, act: Act, claim: Claim

@@ -1,0 +1,1 @@
+"""The engine's API: which versions of it are served."""

@@ -1,0 +1,163 @@
+"""MAC addresses on bridges: what they are made from, that they are announced, and that they are unlike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, strike, tamper
+from netfacts.model.errors import LabError
+from netfacts.model.verdict import Outcome
+from netfacts.observe import Link, Packet, capture, interface, output
+from netfacts.probe import ask, icmp
+from netfacts.topology import Container, Host, Network
+from netfacts.verdict import equal, holds, seen
+
+_PREFIX = "02:42"
+# Locally administered, and of neither kind that an engine generates for this address.
+_FOREIGN = "06:00:00:00:00:07"
+# An ARP message of Ethernet and IPv4: hardware and protocol, then the operation, and each end's MAC and IPv4 address.
+_ARP_BYTES = 28
+
+
+@pytest.mark.fact("docker0.mac")
+def test_mac_of_docker0_starts_with_02_42(host: Host, act: Act, claim: Claim) -> None:
+    """docker0's MAC address starts with 02:42."""
+    with act:
+        docker0 = interface(host.vantage, "docker0")
+        claim.show("ip link show docker0", output(host.vantage, "ip", "link", "show", "docker0"))
+
+    claim.judge(equal("start of docker0's MAC address", docker0.mac[: len(_PREFIX)], _PREFIX, vantage=host.vantage))
+
+
+@strike("docker0.mac", "docker0 is given another MAC address", engines="<28")
+def _(stage: Stage) -> None:
+    _give(stage, "docker0", _FOREIGN)
+
+
+@strike("docker0.mac", "docker0 is given a MAC address as older engines make it", engines=">=28")
+def _(stage: Stage) -> None:
+    _give(stage, "docker0", f"{_PREFIX}:11:22:33:44")
+
+
+@pytest.mark.fact("mac.from-ip")
+@pytest.mark.parametrize(
+    "find", [Host.predefined, lambda host: host.network("user")], ids=["network=bridge", "network=user"]
+)
+def test_mac_on_a_bridge_is_made_from_the_address(
+    host: Host, act: Act, claim: Claim, find: Callable[[Host], Network]
+) -> None:
+    """A container's MAC address on a bridge network is 02:42 and the four bytes of its IPv4 address."""
+    box = host.container("box", network=find(host))
+
+    with act:
+        eth0 = interface(box.vantage, "eth0")
+        claim.show("ip addr show eth0 in the container", output(box.vantage, "ip", "addr", "show", "eth0"))
+
+    claim.judge(equal("MAC address of eth0", eth0.mac, _derived(eth0), vantage=box.vantage))
+
+
+def _derived(link: Link) -> str:
+    (address,) = link.ipv4
+    return f"{_PREFIX}:{address.ip.packed.hex(':')}"
+
+
+@strike("mac.from-ip", "the container's eth0 is given another MAC address", engines="<28")
+def _(stage: Stage) -> None:
+    _give(stage, "eth0", _FOREIGN, of=stage.container("box"))
+
+
+@strike("mac.from-ip", "the container's eth0 is given the MAC address that older engines make", engines=">=28")
+def _(stage: Stage) -> None:
+    box = stage.container("box")
+    _give(stage, "eth0", _derived(interface(box.vantage, "eth0")), of=box)
+
+
+@pytest.mark.fact("garp.on-start")
+def test_starting_container_announces_its_address(host: Host, act: Act, claim: Claim) -> None:
+    """A container that starts on a bridge network announces its IPv4 address there by a gratuitous ARP."""
+    network = host.network("net")
+
+    with act, capture(host.vantage, network.bridge) as wire:
+        box = host.container("box", network=network)
+        (ping,) = ask(icmp(box.vantage, network.gateway, nonce=box.name))
+
+    asked = [packet for packet in wire.packets if packet.protocol == "arp"]
+    claim.show(f"ARP on {network.bridge}, meanwhile", "\n".join(map(_arp, asked)))
+    passed = wire.carrying(box.name)
+    claim.control(
+        seen(ping, Outcome.CONNECTED, control=True),
+        holds("the ping passes the bridge", bool(passed), wire.text(passed), expected="its packets", control=True),
+    )
+    announced = {_announced(packet) for packet in asked} - {""}
+    claim.judge(equal(f"addresses announced on {network.bridge}", announced, {box.address}, vantage=host.vantage))
+
+
+def _announced(packet: Packet) -> str:
+    """The address that a gratuitous ARP is about, which is sender and target in one; "" for other ARP messages."""
+    sender, target = packet.payload[14:18], packet.payload[24:_ARP_BYTES]
+    return str(IPv4Address(sender)) if sender == target else ""
+
+
+def _arp(packet: Packet) -> str:
+    """An ARP message as tcpdump prints it."""
+    body = packet.payload
+    sender, target = IPv4Address(body[14:18]), IPv4Address(body[24:_ARP_BYTES])
+    words = f"who-has {target} tell {sender}" if body[7] == 1 else f"reply {sender} is-at {body[8:14].hex(':')}"
+    return f"{words}{' (gratuitous)' if sender == target else ''}"
+
+
+@tamper("garp.on-start", "the network is made with advertise_addr_nmsgs=0", engines=">=28")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"options": {"com.docker.network.advertise_addr_nmsgs": "0"}}
+
+
+@strike("garp.on-start", "the container's address is announced as soon as the engine has started it", engines="<28")
+def _(stage: Stage) -> None:
+    def announce(said: object) -> object:
+        box = stage.container("box")
+        box.refresh()
+        argv = ["busybox", "arping", "-U", "-c", "1", "-w", "1", "-I", "eth0", box.address]
+        stage.host.machine.execute(argv, net=box.vantage.net)
+        return said
+
+    stage.forge("/start", announce)
+
+
+@pytest.mark.fact("restart.mac")
+def test_restarted_container_has_a_mac_of_its_own(host: Host, act: Act, claim: Claim) -> None:
+    """No two running containers have one MAC address, also where one started anew finds its IPv4 address taken."""
+    first, other = host.container("first"), host.container("other")
+    before = first.address
+    host.stop(first)
+    third = host.container("third")
+    host.start(first)
+    claim.control(equal("address of the third container", third.address, before, control=True))
+
+    with act:
+        ends = [interface(container.vantage, "eth0") for container in (first, other, third)]
+        claim.show("MAC and IPv4 addresses", "\n".join(f"{end.mac} {end.ipv4[0]}" for end in ends))
+
+    claim.judge(equal("unlike MAC addresses among three containers", len({end.mac for end in ends}), 3))
+
+
+@strike("restart.mac", "the restarted container is given the other's MAC address", engines="!=25.0.0")
+def _(stage: Stage) -> None:
+    third = interface(stage.container("third").vantage, "eth0")
+    _give(stage, "eth0", third.mac, of=stage.container("first"))
+
+
+@strike("restart.mac", "the restarted container is given a MAC address of its own", engines="==25.0.0")
+def _(stage: Stage) -> None:
+    _give(stage, "eth0", _FOREIGN, of=stage.container("first"))
+
+
+def _give(stage: Stage, link: str, mac: str, *, of: Container | None = None) -> None:
+    """Give a link of the host, or of a container, this MAC address."""
+    argv = ["ip", "link", "set", link, "address", mac]
+    done = stage.host.machine.execute(argv, net=of.vantage.net if of else "")
+    done.checked(f"could not give {link} another MAC address", LabError)

@@ -1,0 +1,1 @@
+"""Firewall: the engine's own chains and rules."""

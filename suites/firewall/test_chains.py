@@ -1,0 +1,100 @@
+"""The chains of the filter table: where the engine's rules stand, and what is left to the user."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, strike
+from netfacts.model.errors import LabError
+from netfacts.observe import rules
+from netfacts.topology import Host
+from netfacts.verdict import equal, holds
+
+
+@pytest.mark.fact("firewall.docker-forward")
+def test_bridge_rules_stand_in_a_chain_of_the_engines_own(host: Host, act: Act, claim: Claim) -> None:
+    """The rules that let out what comes from a bridge network stand in DOCKER-FORWARD, to which FORWARD jumps."""
+    bridges = [host.predefined().bridge, host.network("user").bridge]
+
+    with act:
+        ruleset = rules(host.engine)
+
+    claim.show("sudo iptables-save -t filter", ruleset.text("filter"))
+    accepting = [rule for rule in ruleset.rules if rule.table == "filter" and rule.target == "ACCEPT"]
+    claim.judge(
+        *(
+            equal(
+                f"chains that accept what comes from {bridge}",
+                {rule.chain for rule in accepting if rule.spec[:2] == ("-i", bridge)},
+                {"DOCKER-FORWARD"},
+            )
+            for bridge in bridges
+        ),
+        equal(
+            "jumps from FORWARD to DOCKER-FORWARD",
+            [rule.text for rule in ruleset.of("filter", "FORWARD") if rule.target == "DOCKER-FORWARD"],
+            ["-A FORWARD -j DOCKER-FORWARD"],
+        ),
+    )
+
+
+@strike("firewall.docker-forward", "the rules of FORWARD move to DOCKER-FORWARD", engines="<28.0.1")
+def _(stage: Stage) -> None:
+    stage.iptables("-N", "DOCKER-FORWARD")
+    _move(stage, "FORWARD", "DOCKER-FORWARD")
+    stage.iptables("-A", "FORWARD", "-j", "DOCKER-FORWARD")
+
+
+@strike("firewall.docker-forward", "the rules of DOCKER-FORWARD move to FORWARD", engines=">=28.0.1")
+def _(stage: Stage) -> None:
+    _move(stage, "DOCKER-FORWARD", "FORWARD")
+
+
+@strike("firewall.docker-forward", "FORWARD no longer jumps to DOCKER-FORWARD", engines=">=28.0.1")
+def _(stage: Stage) -> None:
+    stage.delete_rules("filter", "FORWARD", "-j DOCKER-FORWARD")
+
+
+def _move(stage: Stage, source: str, target: str) -> None:
+    found = rules(stage.host.engine).of("filter", source)
+    if not found:
+        raise LabError(f"the chain {source} has no rules", where=stage.host.name)
+    for rule in found:
+        stage.iptables("-A", target, *rule.spec)
+        stage.iptables("-D", source, *rule.spec)
+
+
+@pytest.mark.fact("firewall.docker-user-return")
+def test_docker_user_ends_in_return(host: Host, act: Act, claim: Claim) -> None:
+    """The chain DOCKER-USER ends in -j RETURN."""
+    claim.control(
+        holds(
+            "chain DOCKER-USER",
+            ("filter", "DOCKER-USER") in rules(host.engine).chains,
+            "",
+            expected="it is there",
+            control=True,
+        )
+    )
+
+    with act:
+        found = [rule.text for rule in rules(host.engine).of("filter", "DOCKER-USER")]
+
+    claim.show("sudo iptables -S DOCKER-USER", "\n".join(found))
+    claim.judge(equal("last rule of DOCKER-USER", found[-1:], ["-A DOCKER-USER -j RETURN"]))
+
+
+@strike("firewall.docker-user-return", "the chain is flushed", engines="<28.2.2")
+def _(stage: Stage) -> None:
+    stage.iptables("-F", "DOCKER-USER")
+
+
+@strike("firewall.docker-user-return", "somebody appends a rule", engines="<28.2.2")
+def _(stage: Stage) -> None:
+    stage.iptables("-A", "DOCKER-USER", "-i", "eth0", "-j", "ACCEPT")
+
+
+@strike("firewall.docker-user-return", "somebody appends the rule", engines=">=28.2.2")
+def _(stage: Stage) -> None:
+    stage.iptables("-A", "DOCKER-USER", "-j", "RETURN")

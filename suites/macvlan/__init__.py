@@ -1,0 +1,1 @@
+"""macvlan networks: containers that stand on the segment of their host."""

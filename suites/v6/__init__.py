@@ -1,0 +1,1 @@
+"""IPv6: networks that have it, and what the engine does to let it pass."""
