@@ -3,8 +3,10 @@
 pytest_plugins = [
     "fixtures.options",
     "fixtures.facts",
+    "fixtures.shard",
     "fixtures.labs",
     "fixtures.claim",
+    "fixtures.takeover",
     "fixtures.finding",
     "fixtures.recorder",
     "fixtures.portrait",

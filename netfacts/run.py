@@ -136,7 +136,7 @@ def converse(argv: Sequence[str], *, log: IO[bytes], cwd: Path, env: Mapping[str
     )
 
 
-def replace(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> int:
+def foreground(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> int:
     """Run a program in the foreground, on this terminal, and give its exit status. Ctrl-C is left to it."""
     process = subprocess.Popen(argv, cwd=cwd, env=env)
     waited = 0.0

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from reports.change_wording import CHANGES, WHERE, counted, state
-from reports.sheet import FactRow, Sheet
+from reports.sheet import PLACES, FactRow, Sheet
 from reports.wording import count, visible
 
 _STYLES = {
@@ -19,13 +19,15 @@ _STYLES = {
     "still_deviating": "red",
     "changed_as_documented": "blue",
     "lost": "bold yellow",
+    "unclear": "yellow",
     "fixed": "green",
     "new": "green",
 }
 # What a reader must see first, then what is documented, then the rest.
 _AT_LENGTH = ("regressed", "new_deviating", "still_deviating")
-_ORDER = (*_AT_LENGTH, "changed_as_documented", "lost", "fixed", "new")
+_ORDER = (*_AT_LENGTH, "changed_as_documented", "lost", "unclear", "fixed", "new")
 _MOST = 8
+_MOST_IN_SHORT = 24
 _REASON_LINES = 3
 
 
@@ -55,24 +57,25 @@ def _headline_style(sheet: Sheet) -> str:
     if counts["regressed"] or counts["new_deviating"] or counts["still_deviating"]:
         return "bold red"
     # Nothing exercised, or an interrupted run, is no good news either.
-    unsure = counts["lost"] or sheet.exit_code or any(run.interrupted for run in sheet.runs)
+    unsure = counts["lost"] or counts["unclear"] or sheet.exit_code or any(run.interrupted for run in sheet.runs)
     return "bold yellow" if unsure else "bold green"
 
 
 def _section(sheet: Sheet, kind: str, rows: list[FactRow], page: Path) -> list[RenderableType]:
-    if kind == "lost":
-        return _lost(rows)
+    if kind in ("lost", "unclear"):
+        return _by_reason(kind, rows)
     parts: list[RenderableType] = []
+    most = _MOST if kind in _AT_LENGTH else _MOST_IN_SHORT
     if kind in _AT_LENGTH:
-        for row in rows[:_MOST]:
+        for row in rows[:most]:
             parts += _at_length(sheet, row, page)
     else:
         parts = [
             Text(f"{CHANGES[kind][0]} {counted(kind, len(rows))}", style=_STYLES[kind]),
-            *map(_in_short, rows[:_MOST]),
+            *map(_in_short, rows[:most]),
         ]
-    if len(rows) > _MOST:
-        parts.append(Text(f"  … and {len(rows) - _MOST} more: see the page", style="dim"))
+    if len(rows) > most:
+        parts.append(Text(f"  … and {len(rows) - most} more: see the page", style="dim"))
     return parts
 
 
@@ -100,8 +103,8 @@ def _in_short(row: FactRow) -> RenderableType:
     return Padding(Group(text, Padding(Text(said[0], style="dim"), (0, 0, 0, 2))) if said else text, (0, 0, 0, 2))
 
 
-def _lost(rows: list[FactRow]) -> list[RenderableType]:
-    parts: list[RenderableType] = [Text(f"{CHANGES['lost'][0]} {counted('lost', len(rows))}", style=_STYLES["lost"])]
+def _by_reason(kind: str, rows: list[FactRow]) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(f"{CHANGES[kind][0]} {counted(kind, len(rows))}", style=_STYLES[kind])]
     reasons: dict[str, list[str]] = {}
     for row in rows:
         reasons.setdefault(row.reason, []).append(row.fact)
@@ -115,4 +118,6 @@ def _lost(rows: list[FactRow]) -> list[RenderableType]:
 
 
 def _where(sheet: Sheet, row: FactRow) -> str:
-    return f", seen {', '.join(WHERE[one] for one in row.where)}" if sheet.run("carried") else ""
+    if not sheet.run("carried"):
+        return ""
+    return f", seen {'everywhere' if len(row.where) == len(PLACES) else ', '.join(WHERE[one] for one in row.where)}"

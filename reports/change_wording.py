@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ CHANGES = {
     "lost": ("?", "lost"),
     "new_deviating": ("✗", "new, deviates"),
     "still_deviating": ("✗", "still deviates"),
+    "unclear": ("?", "unclear"),
     "fixed": ("✓", "fixed"),
     "changed_as_documented": ("≠", "documented change"),
     "new": ("+", "new"),
@@ -36,6 +38,20 @@ WHERE = {
 """Where a change was seen."""
 
 
+def versions(before: EngineInfo, after: EngineInfo) -> tuple[str, str]:
+    """Give two engines' versions, without a distribution's suffix unless that alone tells them apart."""
+    short = re.split(r"[+~]", before.version)[0], re.split(r"[+~]", after.version)[0]
+    return short if short[0] != short[1] or before.version == after.version else (before.version, after.version)
+
+
+def names(before: EngineInfo, after: EngineInfo) -> tuple[str, str]:
+    """Give two engines names that tell them apart: their versions, where they came from, or just their order."""
+    for pair in (versions(before, after), (before.spec, after.spec)):
+        if pair[0] != pair[1]:
+            return pair
+    return "before", "after"
+
+
 def counted(kind: str, number: int) -> str:
     """Give "3 documented changes", "1 lost"."""
     words = CHANGES[kind][1]
@@ -44,11 +60,11 @@ def counted(kind: str, number: int) -> str:
 
 def way(before: EngineInfo, after: EngineInfo) -> str:
     """Say from what to what: "from 20.10.24 to 28.5.2"."""
-    if before.version != after.version:
-        return f"from {before.version} to {after.version}"
-    if before.spec != after.spec:
-        return f"from {before.spec} to {after.spec}, both {after.version}"
-    return f"between two runs of {after.version}"
+    first, last = names(before, after)
+    version = versions(before, after)[1]
+    if (first, last) == versions(before, after):
+        return f"from {first} to {last}"
+    return f"between two runs of {version}" if before.spec == after.spec else f"from {first} to {last}, both {version}"
 
 
 def headline(
@@ -68,6 +84,7 @@ def headline(
             (counts["lost"], count(counts["lost"], "fact was lost", "facts were lost")),
             (counts["new_deviating"], count(counts["new_deviating"], "new fact deviates", "new facts deviate")),
             (counts["still_deviating"], count(counts["still_deviating"], "fact still deviates", "facts still deviate")),
+            (counts["unclear"], f"{count(counts['unclear'], 'fact')} could not be found out"),
         )
         if number
     ]
@@ -83,7 +100,7 @@ def headline(
     if counts["regressed"]:
         sentence = f"{count(counts['regressed'], 'fact regresses', 'facts regress')} {going}"
     elif nothing:
-        sentence = f"Nothing was exercised on {after.version}, so nothing can be said of the way {going}"
+        sentence = f"Nothing was exercised on {versions(before, after)[1]}, so nothing can be said of the way {going}"
     elif bad:
         sentence = f"No regression was seen {going}, but {_listed(bad)}"
     else:

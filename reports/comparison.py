@@ -40,6 +40,7 @@ KINDS = (
     "lost",
     "new_deviating",
     "still_deviating",
+    "unclear",
     "fixed",
     "changed_as_documented",
     "new",
@@ -67,8 +68,8 @@ class FactChange(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """Its change, told apart further by whether it deviates now: one of KINDS."""
-        return kind(self.change, deviates=self.after.deviates)
+        """Its change, told apart further by what the fact comes to now: one of KINDS."""
+        return kind(self.change, self.after)
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +85,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(fact for fact in self.facts if fact.change is change)
 
 
-def kind(change: Change, *, deviates: bool) -> str:
-    """Tell changes apart by whether the fact deviates now: what is new, or as it was, may do so. Gives one of KINDS."""
-    if deviates and change in _DEVIATING:
+def kind(change: Change, after: Side) -> str:
+    """Tell what is new or as it was apart by what the fact comes to now; gives one of KINDS."""
+    if after.deviates and change in _DEVIATING:
         return _DEVIATING[change]
-    return change.value
+    return "unclear" if after.inconclusive and change is Change.UNCHANGED else change.value
 
 
 def compare(before: Record, after: Record) -> Comparison:
@@ -173,7 +174,9 @@ def change_of(before: Side, after: Side) -> Change:
 def _reason(change: Change, before: Side, after: Side) -> str:
     match change:
         case Change.REGRESSED:
-            return _some_cases(before, after) + _told(after)
+            # Holding where it did, and failing where it did: the change that is documented did not come.
+            same = "" if before.expected is after.expected else "as before, though documented to be otherwise now: "
+            return same + _some_cases(before, after) + _told(after)
         case Change.LOST:
             return _some_cases(before, after) + _no_answer(after)
         case Change.FIXED:
@@ -220,7 +223,7 @@ def _other_cases(before: Side, after: Side) -> str:
     if not before.concluded or not after.concluded or max(len(before.cases), len(after.cases)) < 2:
         return ""
     found: dict[str, list[str]] = {}
-    for case, verdict in after.cases.items():
+    for case, verdict in sorted(after.cases.items(), key=lambda pair: list(VERDICTS).index(pair[1])):
         earlier = before.cases.get(case)
         if earlier is None and verdict is Verdict.DEVIATES:
             found.setdefault("deviates and was not there before", []).append(case)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NoReturn
 
@@ -51,7 +52,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 def locate(path: Path) -> Path:
     """Give the record that a path means: the file itself, or the one in a run folder."""
-    return path / NAME if path.is_dir() else path
+    # os.path's answer to a folder that may not be entered is no; what reads the file then says why.
+    return path / NAME if os.path.isdir(path) else path
 
 
 def read(path: Path) -> Record:

@@ -20,7 +20,6 @@ from reports.comparison import (
     compare,
     differences,
     fact_change,
-    kind,
     lines,
     refuse_sabotage,
 )
@@ -32,8 +31,8 @@ from reports.timing import WHOLE_RUN, Spread, Timing, timings, took
 
 SCHEMA = 1
 
-FRESH, CARRIED, ANEW = "fresh", "carried", "anew"
-"""Where a change is seen: between two fresh engines, on what was carried over, on what was built anew after that."""
+PLACES = {"fresh": "after", "carried": "carried_old", "anew": "carried_new"}
+"""Where a change is seen (on a fresh B, on what was carried over, on what was built anew), and the column that says so."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +192,7 @@ def _sheet(what: str, records: Mapping[str, Record], fresh: Comparison, pages: M
 
 
 def _columns(what: str, records: Mapping[str, Record]) -> Iterator[Column]:
-    before, after = records["before"].run.engine.version, records["after"].run.engine.version
+    before, after = change_wording.versions(records["before"].run.engine, records["after"].run.engine)
     yield Column(key="before", role="before", version=before, words="before" if what == "compare" else "fresh")
     yield Column(key="after", role="after", version=after, words="after" if what == "compare" else "fresh")
     if "carried" in records:
@@ -227,7 +226,7 @@ def _run(role: str, record: Record, page: str) -> Run:
 
 def _row(line: FactLine, cells: Mapping[str, Mapping[str, Side]]) -> FactRow:
     own = {key: column[line.fact] for key, column in cells.items() if line.fact in column}
-    seen = list(_seen(line, own, (("fresh", "after"), (CARRIED, "carried_old"), (ANEW, "carried_new"))))
+    seen = list(_seen(line, own, tuple(PLACES.items())))
     worst = min(seen, key=lambda one: KINDS.index(one.kind), default=None)
     return FactRow(
         fact=line.fact,
@@ -258,7 +257,7 @@ def _seen(line: FactLine, cells: Mapping[str, Side], places: tuple[tuple[str, st
             continue
         yield Seen(
             where=where,
-            kind=kind(found.change, deviates=found.after.deviates),
+            kind=found.kind,
             change=found.change,
             before=before,
             after=after,

@@ -28,7 +28,6 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     reason: str = ""
     cases: dict[str, Verdict] = {}
-    reasons: dict[str, str] = {}
     evidence: list[str] = []
     recorded: bool = True
     """Whether a check said so; else the run ended before it or never had a check for it."""
@@ -86,10 +85,10 @@ def taken_over(record: Record, predecessor: Record, *, carried: bool) -> dict[st
     sources = {fact.fact: fact for fact in predecessor.facts}
     found: dict[str, Side] = {}
     for fact, judged in _judge(record, lines).items():
-        left_out = judged.verdict is Verdict.NOT_EXERCISED and judged.fact.expected is not Expected.ABSENT
-        interrupted = not judged.cases and record.interrupted
-        if (judged.cases and not left_out) or interrupted:
-            found[fact] = _side(judged.fact, judged, sources.get(fact))
+        side = _side(judged.fact, judged, sources.get(fact))
+        told = side.verdict is not Verdict.NOT_EXERCISED or side.absent
+        if told or (not side.recorded and record.interrupted):
+            found[fact] = side
     return found
 
 
@@ -110,11 +109,14 @@ def _judge(record: Record, lines: list[VerdictLine]) -> dict[str, Judged]:
 
 
 def _side(fact: FactLine, judged: Judged, predecessor: FactLine | None = None) -> Side:
-    # What was built by a predecessor may be expected to stay as that one made it.
+    # What a predecessor has built may be expected to stay as that one made it.
     expected = judged.cases[0].expected if judged.cases else fact.expected
     source = fact.expected_source
     if expected is not fact.expected:
-        source = predecessor.expected_source if predecessor and predecessor.expected is expected else ""
+        # And what the takeover itself ends holds for neither engine by itself: then the fact's own sources say so.
+        source = next((one for one in fact.sources if "://" in one), "")
+        if predecessor and predecessor.expected is expected:
+            source = predecessor.expected_source
     deciding = [case for case in judged.cases if case.verdict is judged.verdict]
     cases: dict[str, Verdict] = {}
     # The worst comes first, and a case that was recorded twice is as bad as that.
@@ -124,11 +126,15 @@ def _side(fact: FactLine, judged: Judged, predecessor: FactLine | None = None) -
         verdict=judged.verdict,
         expected=expected,
         source=source,
-        reason=judged.reason,
+        reason=_without(fact.claim, judged.reason),
         cases=dict(sorted(cases.items())) if len(cases) > 1 else cases,
-        reasons={case.case: case.reason for case in deciding if case.reason},
         evidence=list(dict.fromkeys(one.title for case in deciding for one in case.evidence))
         if judged.verdict in (Verdict.DEVIATES, Verdict.INCONCLUSIVE)
         else [],
         recorded=bool(judged.cases),
     )
+
+
+def _without(claim: str, reason: str) -> str:
+    # A deviation's reason repeats what it contradicts, which stands beside it wherever a side is shown.
+    return reason.replace(f"{claim}\n", "").replace(f": {claim}", "") if claim else reason

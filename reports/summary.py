@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from netfacts.model.record import FactLine
+from netfacts.model.record import EndLine, FactLine, SabotageLine
 from netfacts.model.verdict import Finding, Verdict
 from netfacts.verdict.merge import merge
 
@@ -109,6 +109,20 @@ def summarise(facts: Iterable[FactLine], findings: Iterable[Finding], *, interru
         areas=tuple(ordered),
         unselected=tuple(fact for fact in facts if not fact.selected),
     )
+
+
+def exit_code(end: EndLine, sabotages: Sequence[SabotageLine]) -> int:
+    """0 all conform, 1 a fact deviates or a sabotage survives, 2 interrupted, 3 inconclusive, 5 nothing exercised."""
+    if end.interrupted:
+        return 2
+    if sabotages:
+        tried = [line for line in sabotages if line.tried]
+        return 5 if not tried else int(not all(line.killed for line in tried))
+    if end.facts[Verdict.DEVIATES.value]:
+        return 1
+    if end.facts[Verdict.INCONCLUSIVE.value]:
+        return 3
+    return 0 if end.facts["exercised"] else 5
 
 
 def _judge(fact: FactLine, cases: Sequence[Finding], *, interrupted: bool) -> Judged:

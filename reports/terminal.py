@@ -101,10 +101,11 @@ def _survivors(record: Record) -> list[RenderableType]:
 
 def _footer(record: Record, page: Path) -> list[RenderableType]:
     engine = record.run.engine
+    part = f" · shard {record.run.shard}" if record.run.shard else ""
     lines = [
         Text(
             f"engine  {engine.version} ({engine.spec}), API {engine.api}, {engine.firewall}"
-            f" · kernel {record.run.kernel} · {record.run.machine}",
+            f" · kernel {record.run.kernel} · {record.run.machine}{part}",
             style="dim",
         )
     ]

@@ -59,9 +59,9 @@ def read(folder: Path) -> Sheet:
     Raises: UsageError for what is neither, and for an upgrade that lacks one of its fresh runs.
     """
     folder = _folder(folder)
-    if (folder / COMPARE).exists():
+    if os.path.exists(folder / COMPARE):
         return _decode(folder / COMPARE)
-    there = [role for role in ROLES if (folder / role / RECORD).exists()]
+    there = [role for role in ROLES if os.path.exists(folder / role / RECORD)]
     for role in ("before", "after"):
         if role not in there:
             raise UsageError(
@@ -97,7 +97,7 @@ def write_compare(sheet: Sheet, out: Path) -> Path:
     Raises: UsageError for a folder that holds a run or an upgrade, or can't be written to.
     """
     for name in (RECORD, UPGRADE):
-        if (out / name).exists():
+        if os.path.exists(out / name):
             raise UsageError(
                 "could not write a comparison over what is there",
                 where=str(out / name),
@@ -138,7 +138,7 @@ def render(sheet: Sheet) -> str:
         carried=sheet.run("carried"),
         back=sheet.run("back"),
         of=of,
-        worrying=[group for kind in KINDS[:4] for group in _grouped(of[kind])],
+        worrying=[group for kind in KINDS[: KINDS.index("fixed")] for group in _grouped(of[kind])],
         documented=_by_area(of[_DOCUMENTED]),
         taken_over=[Place(sheet, key) for key in ("carried_old", "carried_new")],
         gone_back=[Place(sheet, key) for key in ("back_old", "back_new")],
@@ -185,7 +185,7 @@ def _folder(path: Path) -> Path:
 
 
 def _has_page(folder: Path) -> bool:
-    return (folder / html.NAME).is_file()
+    return os.path.isfile(folder / html.NAME)
 
 
 def _one_run(path: Path) -> Path:
@@ -229,7 +229,7 @@ def _grouped(rows: list[FactRow]) -> Iterable[Group]:
     """Give facts one by one, but those that were lost for one and the same reason together."""
     by: dict[str, list[FactRow]] = {}
     for row in rows:
-        by.setdefault(row.reason if row.kind == "lost" else f"\0{row.fact}", []).append(row)
+        by.setdefault(row.reason if row.kind in ("lost", "unclear") else f"\0{row.fact}", []).append(row)
     for reason, members in by.items():
         if len(members) > _MOST_ALONE:
             yield Group(reason, tuple(members))

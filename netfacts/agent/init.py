@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from netfacts.agent import machine, protocol
@@ -215,7 +216,9 @@ class Init:
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
         if args["root"]:
-            machine.enter_root(args["root"], args["name"], self._config)
+            # The nameservers that the machine has now, which may be others than it began with.
+            nameservers = {"resolv_conf": Path("/etc/resolv.conf").read_text()}
+            machine.enter_root(args["root"], args["name"], self._config | nameservers)
         os.execvpe(args["argv"][0], args["argv"], args["env"])
 
     def _signal(self, _: int, args: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from netfacts.agent import command, ethtool, protocol, reading, resolve, sysctl
 from netfacts.agent.capture import Captures
+from netfacts.agent.flow import Flows
 from netfacts.agent.held import Held
 from netfacts.agent.listeners import Listeners
 from netfacts.agent.probes import probe_all
@@ -25,12 +26,14 @@ def serve(channel: socket.socket) -> None:
 
 async def _serve(channel: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=channel, limit=protocol.MAX_LINE_BYTES)
-    listeners, captures, held = Listeners(), Captures(), Held()
+    listeners, captures, held, flows = Listeners(), Captures(), Held(), Flows()
     ops: dict[str, _Op] = {
         "probe": probe_all,
         "resolve": resolve.resolve,
         "hold": held.open,
         "say": held.say,
+        "flow": flows.start,
+        "flown": flows.stop,
         "listen": listeners.open,
         "close": listeners.close,
         "capture": captures.start,

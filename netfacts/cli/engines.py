@@ -71,6 +71,7 @@ def remove_engines(doomed: str = _Doomed, everything: bool = _All) -> None:
     """Remove engines from the cache, but none that a run is using."""
     if bool(doomed) == everything:
         raise UsageError("what is to be removed?", remedy="name an engine or a spec, or say --all")
+    cache.sweep()
     used = []
     for entry in _chosen(doomed):
         if everything and cache.in_use(entry):

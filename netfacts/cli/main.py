@@ -20,7 +20,9 @@ EXIT_CODES = (
 COMMANDS = {
     "run": "run:run",
     "sabotage": "run:sabotage",
+    "upgrade": "upgrade:upgrade",
     "compare": "compare:compare",
+    "merge": "merge:merge",
     "facts": "facts:app",
     "engines": "engines:app",
     "doctor": "doctor:doctor",

@@ -214,12 +214,14 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 def sweep() -> None:
     """Remove what dead processes were adding or removing."""
-    for entry in engines().iterdir():
-        if owner_is_dead(entry.name):
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
+    # What can't be removed is in nobody's way.
+    with contextlib.suppress(OSError):
+        for entry in engines().iterdir():
+            if owner_is_dead(entry.name):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry, ignore_errors=True)
+                else:
+                    entry.unlink(missing_ok=True)
 
 
 def _size(path: Path) -> int:
@@ -298,10 +300,11 @@ def remove(entry: Entry) -> None:
     doomed = engines() / stamp(f"removed-{secrets.token_hex(4)}")
     with _taken(entry) as taken:
         if taken is None:
+            pids = ", ".join(map(str, users(entry)))
             raise UsageError(
                 f"{entry.name} is in use",
                 where=str(entry.path),
-                returned=_users(entry.path),
+                returned=f"by process {pids}" if pids else "by a run",
                 remedy="wait for the end of that run, or end it",
             )
         try:
@@ -350,13 +353,13 @@ def _taken(entry: Entry) -> Iterator[int | None]:
             yield descriptor
 
 
-def _users(path: Path) -> str:
-    """Say which processes use an engine, as far as the kernel's list of locks tells."""
-    inode = path.stat().st_ino
+def users(entry: Entry) -> list[int]:
+    """Give the processes that use an engine, as far as the kernel's list of locks tells."""
     pids = set()
     with contextlib.suppress(OSError):
+        inode = entry.path.stat().st_ino
         for line in Path("/proc/locks").read_text().splitlines():
             fields = line.split()
             if "FLOCK" in fields and "->" not in fields and fields[5].rpartition(":")[2] == str(inode):
                 pids.add(int(fields[4]))
-    return f"by process {', '.join(map(str, sorted(pids)))}" if pids else "by a run"
+    return sorted(pids)

@@ -86,7 +86,7 @@ def _parts(url: str, variable: str) -> Any:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"{variable} is no address", returned=f"{url!r}: {error}") from None
+        raise UsageError(f"{variable} is no address", returned=f"{url!r}: {error}", remedy=f"see {_DOCUMENT}") from None
     if "@" in parts.netloc:
         # Not shown: it may hold a password.
         raise UsageError(f"{variable} holds a user's name, which netfacts does not send", remedy="leave it out")

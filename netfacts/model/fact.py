@@ -41,7 +41,9 @@ class Carried(StrEnum):
     INSTALLED = "as-installed"
     """The one that was the first to start on the machine: what it made outlives it and its containers."""
     FAILS = "fails"
-    """The restart: on whichever engine, the claim does not hold after it."""
+    """The restart: on no engine does the claim hold for what was there before it."""
+    HOLDS = "holds"
+    """The restart: on every engine the claim holds after it, for new things, too."""
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,13 +1,16 @@
 """Probes: questions put to addresses and names, from any vantage, many at once."""
 
 from netfacts.probe.ask import Answer, Probe, ask, http, icmp, tcp, udp
+from netfacts.probe.flow import Account, Flow, start_flow, stop_flows
 from netfacts.probe.held import Held, hold
 from netfacts.probe.listener import Listener, listen, serve_names
 from netfacts.probe.name import DnsAnswer, Resolution, query, resolve
 
 __all__ = [
+    "Account",
     "Answer",
     "DnsAnswer",
+    "Flow",
     "Held",
     "Listener",
     "Probe",
@@ -20,6 +23,8 @@ __all__ = [
     "query",
     "resolve",
     "serve_names",
+    "start_flow",
+    "stop_flows",
     "tcp",
     "udp",
 ]

@@ -21,6 +21,7 @@ from netfacts.model.verdict import Scene, SceneContainer, SceneNetwork
 from netfacts.topology.container import Container
 from netfacts.topology.network import Network
 from netfacts.topology.refusal import Refused
+from netfacts.topology.service import Service, create
 
 Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 """Changes what an engine is asked to create: how a sabotage plays an engine that ignores an option."""
@@ -73,12 +74,15 @@ class Host:
         text = "".join(f"nameserver {address}\n" for address in addresses) or "# no nameserver\n"
         self._undo.append(partial(self._write_resolv_conf, f"nameserver {self.machine.lab.resolver}\n"))
         self._write_resolv_conf(text)
-        for address in addresses if names is not None else ():
-            opened = self.machine.agent.call("listen", kind="dns-udp", address=address, port=53, names=dict(names or {}))
-            self._undo.append(partial(self.machine.agent.call, "close", listener=opened["listener"]))
+        if names:
+            for address in addresses:
+                said = self.machine.agent.call("listen", kind="dns-udp", address=address, port=53, names=dict(names))
+                self._undo.append(partial(self.machine.agent.call, "close", listener=said["listener"]))
 
     def _write_resolv_conf(self, text: str) -> None:
-        self.machine.agent.call("write", path=f"/proc/{self.engine.pid}/root/etc/resolv.conf", text=text)
+        # An engine with a root file system of its own has a file of its own, too; its successor gets the machine's.
+        for root in ("", f"/proc/{self.engine.pid}/root"):
+            self.machine.agent.call("write", path=f"{root}/etc/resolv.conf", text=text)
 
     # -- networks
 
@@ -179,6 +183,8 @@ class Host:
         environment: Mapping[str, str] | None = None,
         image: str = IMAGE,
         labels: Mapping[str, str] | None = None,
+        restart: str = "",
+        aliases: Sequence[str] = (),
         start: bool = True,
     ) -> Container:
         """Create and start a container of the probe image. `role` becomes part of its name.
@@ -186,7 +192,8 @@ class Host:
         `mode` is Docker's --network value (`none`, `host`, `container:ID`); with neither it nor `network` the engine
         chooses; `pid` and `ipc` are the values of --pid and --ipc. `publish` maps "8080/tcp" to what the SDK takes: a
         host port, (address, port), (address,), None for any, or a list of these. `links` maps a container's name to an
-        alias; `dns` holds the values of --dns; `hosts` maps names to addresses, as --add-host does.
+        alias; `dns` holds the values of --dns; `hosts` maps names to addresses, as --add-host does; `restart` is the
+        value of --restart, and `aliases` are those of --network-alias.
 
         Raises: EngineError with the engine's words.
         """
@@ -207,6 +214,8 @@ class Host:
                 "hosts": dict(hosts or {}),
                 "environment": dict(environment or {}),
                 "labels": {_LABEL: self._check, **(labels or {})},
+                "restart": restart,
+                "aliases": list(aliases),
             }
         )
         host_config = api.create_host_config(
@@ -218,10 +227,13 @@ class Host:
             links=request["links"] or None,
             dns=request["dns"] or None,
             extra_hosts=request["hosts"] or None,
+            restart_policy={"Name": request["restart"]} if request["restart"] else None,
         )
         networking = None
-        if request["address"]:
-            endpoint = api.create_endpoint_config(ipv4_address=request["address"])
+        if request["address"] or request["aliases"]:
+            endpoint = api.create_endpoint_config(
+                ipv4_address=request["address"] or None, aliases=request["aliases"] or None
+            )
             # The stub takes a single endpoint for what is a mapping of them.
             networking = docker.types.NetworkingConfig({request["mode"] or "bridge": endpoint})  # type: ignore[arg-type]
         ports = sorted({_port(key) for key in request["publish"]} | {(port, "tcp") for port in EXPOSED})
@@ -315,6 +327,29 @@ class Host:
         self._call("stop container", container.name, lambda: self.engine.api.stop(container.id, timeout=0))
         container.refresh()
 
+    # -- services
+
+    def service(self, role: str, *, network: Network, nodes: Sequence[Host]) -> Service:
+        """Create a service of the probe image with --endpoint-mode dnsrr and a task on each of the swarm's nodes.
+
+        `nodes` are the swarm's hosts, this one first: its manager. Undo: `close` of the last, which comes first.
+
+        Raises: EngineError with the engine's words.
+        """
+        request = self._asked(
+            {
+                "name": f"{role}-{self._tag}",
+                "network": network.id,
+                "endpoint_mode": "dnsrr",
+                "image": IMAGE,
+                "command": list(_FOREVER),
+            }
+        )
+        engines = [host.engine for host in nodes]
+        service: Service = self._call("create service", request["name"], lambda: create(request, engines))
+        nodes[-1]._undo.append(service.remove)
+        return service
+
     # -- what stands
 
     def find(self, role: str) -> Container:
@@ -383,8 +418,8 @@ class Host:
         while self._undo:
             try:
                 self._undo.pop()()
-            except (LabError, ProbeError) as error:
-                errors.append(error)
+            except (EngineError, LabError, ProbeError, requests.exceptions.RequestException) as trouble:
+                errors.append(trouble)
         if containers:
             with ThreadPoolExecutor(len(containers)) as pool:
                 removals = [pool.submit(self._remove, container) for container in reversed(containers)]

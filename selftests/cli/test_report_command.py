@@ -75,12 +75,12 @@ def test_foreign_file_is_refused(netfacts: Netfacts, tmp_path: Path, data: bytes
 
 def test_record_of_another_schema_is_refused_with_both_numbers(netfacts: Netfacts, run_folder: Path) -> None:
     path = run_folder / "record.jsonl"
-    path.write_bytes(path.read_bytes().replace(b'"schema":1', b'"schema":7', 1))
+    path.write_bytes(path.read_bytes().replace(b'"schema":2', b'"schema":7', 1))
 
     done = netfacts("report", str(run_folder))
 
     assert done.returncode == 4
-    assert "the record has schema 7, this netfacts reads schema 1" in done.stderr
+    assert "the record has schema 7, this netfacts reads 1 and 2" in done.stderr
     assert not (run_folder / "index.html").exists()
 
 

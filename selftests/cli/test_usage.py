@@ -17,7 +17,7 @@ def test_help_names_every_command_and_exit_code(netfacts: Netfacts) -> None:
 
     assert done.returncode == 0
     assert done.stderr == ""
-    for command in ("run", "sabotage", "facts", "doctor", "report", "sweep"):
+    for command in ("run", "sabotage", "compare", "facts", "engines", "doctor", "report", "sweep"):
         assert re.search(rf"│ {command} +\w", done.stdout)
     for code in (
         "0 all exercised facts conform",
@@ -26,8 +26,9 @@ def test_help_names_every_command_and_exit_code(netfacts: Netfacts) -> None:
         "3 ",
         "4 wrong usage",
         "5 nothing",
+        "6 a fact regresses",
     ):
-        assert code in done.stdout
+        assert code in " ".join(done.stdout.split())
 
 
 def test_short_help_is_the_same(netfacts: Netfacts) -> None:
@@ -57,6 +58,7 @@ def test_nothing_asked_is_wrong_usage_with_the_help(netfacts: Netfacts) -> None:
         ("run extra", "extra"),
         ("facts show", "Missing argument 'ID'"),
         ("report", "Missing argument 'DIR'"),
+        ("compare a", "Missing argument 'B'"),
         ("sabotage --engine", "--engine"),
     ],
 )

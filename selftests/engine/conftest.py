@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
+import random
 import stat
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache as cache_of
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -92,7 +95,9 @@ def programs(version: str = "28.5.2") -> dict[str, bytes]:
         "docker-init": "tini version 0.19.0",
         "ctr": "ctr github.com/containerd/containerd v1.7.28",
     }
-    return {name: f"#!/bin/sh\necho '{text}'\n".encode() for name, text in said.items()}
+    # What does not compress, so that there is something to transfer.
+    noise = random.Random(version).randbytes(500).hex()
+    return {name: f"#!/bin/sh\necho '{text}'\nexit\n{noise}\n".encode() for name, text in said.items()}
 
 
 def member(name: str, data: bytes = b"", **changes: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -115,12 +120,14 @@ def members(version: str = "28.5.2") -> list[tuple[tarfile.TarInfo, bytes]]:
 def archive(*files: tuple[tarfile.TarInfo, bytes]) -> bytes:
     """A .tgz of these files."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for info, data in files:
             tar.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
+    # The same each time: no time of making in it.
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
+@cache_of
 def bundle(version: str = "28.5.2") -> bytes:
     """A good bundle."""
     return archive(*members(version))

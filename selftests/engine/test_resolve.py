@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netfacts.engine import Installation, resolve, source
+from netfacts.engine import Installation, cache, resolve, suite
+from netfacts.engine.cache import Entry, Manifest
 from netfacts.model.errors import EngineError, UsageError
 
 PROGRAMS = ("dockerd", "containerd", "runc")
@@ -19,13 +21,22 @@ PROGRAMS = ("dockerd", "containerd", "runc")
 def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """What would have been unpacked."""
     calls: list[tuple[str, str]] = []
-
-    def unpack(distribution: str, suite: str, *, progress: object) -> Path:
-        calls.append((distribution, suite))
-        return Path("/unpacked")
-
-    monkeypatch.setattr(source, "unpack", unpack)
+    replace(monkeypatch, calls)
     return calls
+
+
+def replace(monkeypatch: pytest.MonkeyPatch, calls: list[tuple[str, str]]) -> None:
+    """Have what would be unpacked noted, and nothing done."""
+
+    def unpacked(distribution: str, name: str, *, fresh: bool, progress: object) -> Entry:
+        calls.append((distribution, name))
+        now = datetime.datetime.now(datetime.UTC)
+        manifest = Manifest(spec=f"{distribution}:{name}", version="1", digest="0", size_bytes=0, added_at=now)
+        return Entry(Path("/unpacked"), manifest)
+
+    monkeypatch.setattr(suite, "unpacked", unpacked)
+    monkeypatch.setattr(suite, "adopt", lambda: None)
+    monkeypatch.setattr(cache, "hold", lambda _: True)
 
 
 def put(folder: Path, *programs: str) -> None:
@@ -41,7 +52,9 @@ def put(folder: Path, *programs: str) -> None:
         *("", "bogus", "bogus:bookworm", "debian", "debian:", "ubuntu:", "rootfs", "rootfs:", "auto:x", "system:x"),
         *("Debian:bookworm", "debian:Bookworm", "debian:book worm", " debian:bookworm", "debian:bookworm\n"),
         *("debian:../../etc", "debian:..", "debian:.", "debian:a/b", "debian:/etc", "debian:-x", "debian:a;b"),
-        *("debian:bookworm:x", "debian:" + "a" * 300, "static:/x.tgz", "version:28.5.2", "docker:28", "debian:a\0b"),
+        *("debian:bookworm:x", "debian:" + "a" * 300, "docker:28", "debian:a\0b"),
+        *("static", "static:", "static:/x\0y", "version", "version:", "version:28", "version:28.5", "version:v28.5.2"),
+        *("version:28.5.2/..", "version:../28.5.2", "version:28.5.2 ", "version:28.5.2+dfsg1", "version:latest"),
     ],
 )
 def test_spec_that_names_no_engine_is_refused_with_the_kinds(unpacked: list[object], spec: str) -> None:
@@ -50,20 +63,17 @@ def test_spec_that_names_no_engine_is_refused_with_the_kinds(unpacked: list[obje
 
     assert caught.value.exit_code == 4
     assert repr(spec) in caught.value.attempted
-    assert caught.value.remedy == "an engine is auto, system, debian:SUITE, ubuntu:SUITE or rootfs:PATH"
+    assert caught.value.remedy == (
+        "an engine is auto, system, debian:SUITE, ubuntu:SUITE, static:PATH, version:X.Y.Z or rootfs:PATH"
+    )
     assert unpacked == []
 
 
 @given(st.text() | st.text("debian:ubto./-\n"))
 def test_no_spec_reaches_a_folder_outside_the_cache(spec: str) -> None:
-    reached: list[str] = []
-
-    def unpack(kind: str, suite: str, *, progress: object) -> Path:
-        reached.append(f"{kind}-{suite}")
-        return Path("/unpacked")
-
+    reached: list[tuple[str, str]] = []
     patch = pytest.MonkeyPatch()
-    patch.setattr(source, "unpack", unpack)
+    replace(patch, reached)
     try:
         resolve(spec, os_release=Path("/nonexistent"))
     except (UsageError, EngineError):
@@ -71,7 +81,8 @@ def test_no_spec_reaches_a_folder_outside_the_cache(spec: str) -> None:
     finally:
         patch.undo()
 
-    assert all("/" not in name and ".." not in Path(name).parts and len(name) < 200 for name in reached)
+    names = ["-".join(one) for one in reached]
+    assert all("/" not in name and ".." not in Path(name).parts and len(name) < 200 for name in names)
 
 
 @pytest.mark.parametrize(

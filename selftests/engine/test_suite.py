@@ -1,4 +1,4 @@
-"""docker.io of a suite: unpacked once, kept by its packages' versions, whoever unpacks at the same time or is killed."""
+"""docker.io of a suite: unpacked once, kept by its packages' versions, whoever else unpacks or is killed meanwhile."""
 
 from __future__ import annotations
 

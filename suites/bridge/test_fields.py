@@ -71,6 +71,4 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     box = stage.container("box")
     shown = {"IPAddress": box.address}
-    stage.forge(
-        f"/containers/{box.id}/json", lambda said: said | {"NetworkSettings": said["NetworkSettings"] | shown}
-    )
+    stage.forge(f"/containers/{box.id}/json", lambda said: said | {"NetworkSettings": said["NetworkSettings"] | shown})

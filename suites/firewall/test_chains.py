@@ -66,35 +66,38 @@ def _move(stage: Stage, source: str, target: str) -> None:
 
 
 @pytest.mark.fact("firewall.docker-user-return")
-def test_docker_user_ends_in_return(host: Host, act: Act, claim: Claim) -> None:
-    """The chain DOCKER-USER ends in -j RETURN."""
-    claim.control(
-        holds(
-            "chain DOCKER-USER",
-            ("filter", "DOCKER-USER") in rules(host.engine).chains,
-            "",
-            expected="it is there",
-            control=True,
-        )
-    )
+@pytest.mark.own_lab
+def test_docker_user_is_made_with_a_return_at_its_end(host: Host, act: Act, claim: Claim) -> None:
+    """The chain DOCKER-USER ends in -j RETURN, if the engine makes it."""
+    # Engines make the chain when they start, and keep one that is there.
+    for argv in (["-D", "FORWARD", "-j", "DOCKER-USER"], ["-F", "DOCKER-USER"], ["-X", "DOCKER-USER"]):
+        host.engine.execute(["iptables", *argv]).checked("could not take the chain away", LabError)
 
     with act:
-        found = [rule.text for rule in rules(host.engine).of("filter", "DOCKER-USER")]
+        host.engine.stop()
+        host.engine.start()
+        ruleset = rules(host.engine)
 
-    claim.show("sudo iptables -S DOCKER-USER", "\n".join(found))
-    claim.judge(equal("last rule of DOCKER-USER", found[-1:], ["-A DOCKER-USER -j RETURN"]))
+    claim.show("sudo iptables-save -t filter", ruleset.text("filter"))
+    found = [rule.text for rule in ruleset.of("filter", "DOCKER-USER")]
+    there = ("filter", "DOCKER-USER") in ruleset.chains
+    claim.judge(
+        holds("the chain DOCKER-USER", there, there, expected="made anew", control=True),
+        equal("last rule of DOCKER-USER", found[-1:], ["-A DOCKER-USER -j RETURN"]),
+    )
 
 
-@strike("firewall.docker-user-return", "the chain is flushed", engines="<28.2.2")
+@strike("firewall.docker-user-return", "the chain is there, with a rule after its RETURN", engines="<28.2.2")
 def _(stage: Stage) -> None:
-    stage.iptables("-F", "DOCKER-USER")
+    _leave_behind(stage, ["-j", "RETURN"], ["-i", "eth0", "-j", "ACCEPT"])
 
 
-@strike("firewall.docker-user-return", "somebody appends a rule", engines="<28.2.2")
+@strike("firewall.docker-user-return", "the chain is there, as an older engine left it", engines=">=28.2.2")
 def _(stage: Stage) -> None:
-    stage.iptables("-A", "DOCKER-USER", "-i", "eth0", "-j", "ACCEPT")
+    _leave_behind(stage, ["-j", "RETURN"])
 
 
-@strike("firewall.docker-user-return", "somebody appends the rule", engines=">=28.2.2")
-def _(stage: Stage) -> None:
-    stage.iptables("-A", "DOCKER-USER", "-j", "RETURN")
+def _leave_behind(stage: Stage, *specs: list[str]) -> None:
+    stage.iptables("-N", "DOCKER-USER")
+    for spec in specs:
+        stage.iptables("-A", "DOCKER-USER", *spec)

@@ -83,6 +83,7 @@ def _iptables(stage: Stage, *arguments: str) -> None:
 
 
 @pytest.mark.fact("host.port-conflict")
+@pytest.mark.unbroken
 def test_second_host_mode_service_cannot_bind_the_port(host: Host, act: Act, claim: Claim) -> None:
     """Of two host-mode containers on one port the second is started, and its application fails to bind."""
     first = host.container("first", mode="host", command=_httpd(_PORT))

@@ -15,6 +15,7 @@ from netfacts.verdict import different, equal
 
 
 @pytest.mark.fact("joined.same-netns")
+@pytest.mark.unbroken
 def test_joined_container_has_the_targets_network(host: Host, act: Act, claim: Claim) -> None:
     """A container on --network container:T has T's namespace, interface, address and MAC and none of its own.
 

@@ -72,6 +72,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("joined.ports-shared")
+@pytest.mark.unbroken
 def test_joined_containers_share_one_port_space(host: Host, act: Act, claim: Claim) -> None:
     """A port that one of several joined containers listens on cannot be bound by another.
 

@@ -17,6 +17,7 @@ from netfacts.verdict import equal, seen, source_is
 
 
 @pytest.mark.fact("connect.adds-nic")
+@pytest.mark.unbroken
 def test_connect_gives_a_running_container_a_second_interface(host: Host, act: Act, claim: Claim) -> None:
     """A running container gets a second interface with an address of the network, and is not restarted."""
     box = host.container("box")
@@ -53,6 +54,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("connect.keeps-old")
+@pytest.mark.unbroken
 def test_connect_leaves_interface_address_and_open_connections(host: Host, act: Act, claim: Claim) -> None:
     """What a container has before `network connect` it has afterwards: interface, address, open connections."""
     web, other = host.container("web"), host.container("other")
@@ -112,9 +114,9 @@ def test_containers_reach_each_other_once_both_are_connected(host: Host, act: Ac
     listen(box.vantage, port)
     apart = ask(tcp(web.vantage, box.address, port), tcp(box.vantage, web.address, port))
     host.connect(shared, web)
-    address = {role.name: role.address_on(shared.name) for role in (web, box)}
 
     with act:
+        address = {role.name: role.address_on(shared.name) for role in (web, box)}
         names = [*resolve(web.vantage, box.name), *resolve(box.vantage, web.name)]
         joined = ask(tcp(web.vantage, address[box.name], port), tcp(box.vantage, address[web.name], port))
         claim.show("ip addr in web", output(web.vantage, "ip", "addr"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping, Sequence
 
 from netfacts.lab.wait import until
 from netfacts.model.errors import NetfactsError
@@ -30,6 +31,24 @@ def await_gossip(mesh: Network, *containers: Container) -> None:
             ),
             what=f"each host to hear of the others' containers on {mesh.name}",
             timeout_s=_HEARD_S,
+            error=_Unheard,
+        )
+
+
+def await_names(names: Mapping[str, Sequence[str]], *containers: Container, timeout_s: float = _HEARD_S) -> None:
+    """Wait until each container's DNS server gives each name these addresses.
+
+    No error where one never does: that is for the check to see.
+    """
+    with contextlib.suppress(_Unheard):
+        until(
+            lambda: all(
+                sorted(query(here.vantage, _DNS, name).records) == sorted(addresses)
+                for here in containers
+                for name, addresses in names.items()
+            ),
+            what=f"each host to hear of {', '.join(names)}",
+            timeout_s=timeout_s,
             error=_Unheard,
         )
 

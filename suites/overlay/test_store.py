@@ -17,7 +17,7 @@ _UNKNOWN = "--no-such-flag"
 
 @pytest.mark.fact("overlay.kv-store")
 def test_daemon_takes_the_address_of_a_store(host: Host, act: Act, claim: Claim) -> None:
-    """dockerd knows the flag --cluster-store, the address of an external key-value store."""
+    """The daemon knows the flag --cluster-store, the address of an external key-value store."""
     with act:
         known, unknown = (_dockerd(host, f"{flag}=etcd://198.51.100.53:2379") for flag in (_FLAG, _UNKNOWN))
     refused = {flag: _refusal(done) for flag, done in ((_FLAG, known), (_UNKNOWN, unknown))}
@@ -55,7 +55,7 @@ def _(stage: Stage) -> None:
 
 def _replace(stage: Stage, line: str) -> None:
     """Put a script in dockerd's place that does this where it is given the flag."""
-    script = f"#!/bin/sh\ncase $1 in {_FLAG}*) {line} ;; esac\nexec /run/netfacts/dockerd \"$@\"\n"
+    script = f'#!/bin/sh\ncase $1 in {_FLAG}*) {line} ;; esac\nexec /run/netfacts/dockerd "$@"\n'
     stage.host.machine.agent.call("write", path="/run/netfacts/other", text=script)
     engine = stage.host.engine
     own = engine.execute(["sh", "-c", "command -v dockerd"]).out.strip()

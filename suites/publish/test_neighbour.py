@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fixtures.claim import Act, Claim
+from fixtures.labs import AddRoute
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
 from netfacts.model.errors import LabError
@@ -25,7 +25,7 @@ _LOOPBACK = "127.0.0.1"
 @pytest.mark.fact("publish.localhost-neighbour")
 @pytest.mark.own_lab
 def test_neighbour_does_not_get_to_a_port_published_on_loopback(
-    host: Host, client: Vantage, add_route: Callable[[str, str], None], act: Act, claim: Claim
+    host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
 ) -> None:
     """A neighbour that sends packets for 127.0.0.1 or the container by way of the host doesn't get to the port.
 

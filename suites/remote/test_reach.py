@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from fixtures.claim import Act, Claim
-from fixtures.labs import LiveLab
+from fixtures.labs import AddRoute, LiveLab
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage, of_machine
 from netfacts.model.verdict import Outcome
@@ -66,9 +66,8 @@ def _let_everything_in(stage: Stage) -> None:
 
 
 @pytest.mark.fact("remote.routed-unpublished")
-@pytest.mark.own_lab
 def test_route_through_the_host_does_not_open_unpublished_ports(
-    host: Host, client: Vantage, act: Act, claim: Claim
+    host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
 ) -> None:
     """Even with a route through the host, an outside machine can't ping a container or reach an unpublished port.
 
@@ -78,7 +77,7 @@ def test_route_through_the_host_does_not_open_unpublished_ports(
     listen(web.vantage, _PORT)
     bridge = host.predefined()
     docker0 = str(interface(host.vantage, bridge.bridge).ipv4[0].ip)
-    client.machine.route(bridge.subnet, host.address)
+    add_route(bridge.subnet, host.address)
     near = ask(icmp(host.vantage, web.address), tcp(host.vantage, web.address, _PORT), icmp(client, docker0))
     claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in near))
 
@@ -100,9 +99,50 @@ def _(stage: Stage) -> None:
     _let_everything_in(stage)
 
 
+@pytest.mark.fact("remote.routed-unpublished-accept")
+@pytest.mark.sysctl({"net.ipv4.ip_forward": "1"})
+def test_unpublished_ports_stay_closed_where_forward_accepts(
+    host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
+) -> None:
+    """Where forwarding was on already, and FORWARD accepts, a route through the host opens no unpublished port.
+
+    client ── lan ── host ── docker0 ── [web]
+    """
+    web = host.container("web")
+    listen(web.vantage, _PORT)
+    bridge = host.predefined()
+    docker0 = str(interface(host.vantage, bridge.bridge).ipv4[0].ip)
+    add_route(bridge.subnet, host.address)
+    near = ask(icmp(host.vantage, web.address), tcp(host.vantage, web.address, _PORT), icmp(client, docker0))
+    policy = rules(host.engine).chains["filter", "FORWARD"]
+    claim.control(
+        *(seen(answer, Outcome.CONNECTED, control=True) for answer in near),
+        equal("policy of FORWARD", policy, "ACCEPT", control=True),
+    )
+
+    with act:
+        answers = ask(icmp(client, web.address), tcp(client, web.address, _PORT))
+
+    claim.show("ip route, on the client", output(client, "ip", "route"))
+    claim.show("sudo iptables-save", rules(host.engine).text())
+    claim.judge(*(seen(answer, Outcome.TIMED_OUT) for answer in answers))
+
+
+@strike("remote.routed-unpublished-accept", "the policy of FORWARD is DROP", engines="<28")
+def _(stage: Stage) -> None:
+    stage.iptables("-P", "FORWARD", "DROP")
+
+
+@strike("remote.routed-unpublished-accept", "no rule drops what comes to containers", engines=">=28")
+def _(stage: Stage) -> None:
+    stage.delete_rules("filter", "DOCKER", "-j DROP")
+    stage.iptables("-t", "raw", "-F", "PREROUTING")
+
+
 @pytest.mark.fact("remote.routed-published")
-@pytest.mark.own_lab
-def test_route_through_the_host_leads_to_published_ports(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
+def test_route_through_the_host_leads_to_published_ports(
+    host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
+) -> None:
     """With a route through the host, an outside machine reaches a published port at the container's address.
 
     client ── lan ── host ── docker0 ── [web]
@@ -111,7 +151,7 @@ def test_route_through_the_host_leads_to_published_ports(host: Host, client: Van
     listen(web.vantage, _PORT)
     bridge = host.predefined()
     docker0 = str(interface(host.vantage, bridge.bridge).ipv4[0].ip)
-    client.machine.route(bridge.subnet, host.address)
+    add_route(bridge.subnet, host.address)
     near = ask(icmp(client, docker0), tcp(client, host.address, _HOST_PORT))
     claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in near))
 

@@ -17,6 +17,7 @@ from netfacts.verdict import equal, holds
 
 
 @pytest.mark.fact("veth.pair")
+@pytest.mark.unbroken
 @pytest.mark.parametrize(
     "find", [Host.predefined, lambda host: host.network("user")], ids=["network=bridge", "network=user"]
 )

@@ -1,0 +1,73 @@
+"""A session of pytest over the suites, as the commands ask for it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from netfacts.catalogue.load import FACTS
+from netfacts.catalogue.shard import Shard
+from netfacts.model.errors import UsageError
+
+ROOT = FACTS.parent
+_SUITES = ROOT / "suites"
+_MOST_WORKERS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What is to be run. `workers` is the number of labs at the same time, 0 for all in one process."""
+
+    out: Path
+    engine: str
+    predecessor: str = ""
+    restart: bool = False
+    target: str = "embedded"
+    select: str = ""
+    shard: str = ""
+    workers: int = -1
+    sabotage: bool = False
+    portrait: bool = False
+
+    def arguments(self) -> list[str]:
+        """Give pytest's arguments.
+
+        Raises: UsageError for what can't be run.
+        """
+        if not _SUITES.is_dir():
+            raise UsageError("the suites are not there", where=str(_SUITES), remedy="run netfacts from its checkout")
+        if self.target != "embedded":
+            raise UsageError(f"{self.target!r} is no target", remedy="the target is `embedded`")
+        if self.restart and not self.predecessor:
+            raise UsageError("--restart says how one engine takes another's place", remedy="name the first by --from")
+        if self.shard:
+            Shard.parse(self.shard)
+        workers = min(os.cpu_count() or 1, _MOST_WORKERS) if self.workers < 0 else self.workers
+        return [
+            str(_SUITES),
+            f"--rootdir={ROOT}",
+            f"--confcutdir={ROOT}",
+            f"--engine={self.engine}",
+            f"--target={self.target}",
+            f"--out={self.out}",
+            "--progress",
+            # Neither a cache in the checkout nor folders in /tmp: a run leaves its own folder and nothing else.
+            *("-p", "no:cacheprovider", "-p", "no:tmpdir"),
+            *([f"--from={self.predecessor}"] if self.predecessor else []),
+            *(["--restart"] if self.restart else []),
+            *(["--sabotage"] if self.sabotage else []),
+            *(["--portrait"] if self.portrait else []),
+            *(["-k", self.select] if self.select else []),
+            *([f"--shard={self.shard}"] if self.shard else []),
+            # worksteal: a worker that crashes takes only its own check with it.
+            *(["-n", str(workers), "--dist", "worksteal"] if workers else []),
+        ]
+
+
+def new_folder(prefix: str = "") -> Path:
+    """Give the name of a folder for what is about to be done; it is not made yet."""
+    now = datetime.datetime.now(datetime.UTC)
+    return ROOT / "reports" / "out" / f"{prefix}{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,0 +1,78 @@
+"""Swarm services as built: one task on each node."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker.errors
+from docker.types import ContainerSpec, EndpointSpec, NetworkAttachmentConfig, ServiceMode, TaskTemplate
+
+from netfacts.engine import Engine
+from netfacts.lab.wait import until
+from netfacts.model.errors import EngineError
+
+_RUNNING_S = 30.0
+_LABEL = "com.docker.swarm.service.id"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that a check made: global, so that each node has one task. `nodes` are its engines, manager first."""
+
+    nodes: Sequence[Engine] = field(repr=False)
+    id: str
+    name: str
+
+    def running(self) -> list[str]:
+        """Wait until every task runs, and give their IPv4 addresses.
+
+        Raises: EngineError where one does not run in time.
+        """
+        until(
+            lambda: [task["Status"]["State"] for task in self._tasks()] == ["running"] * len(self.nodes),
+            what=f"service {self.name} to run on every node",
+            timeout_s=_RUNNING_S,
+            error=lambda attempted: EngineError(attempted, returned=str([task["Status"] for task in self._tasks()])),
+        )
+        ends = [end for task in self._tasks() for end in task["NetworksAttachments"]]
+        return sorted(str(address).partition("/")[0] for end in ends for address in end["Addresses"])
+
+    def _tasks(self) -> list[dict[str, Any]]:
+        said: list[dict[str, Any]] = self.nodes[0].api.tasks(  # type: ignore[no-untyped-call]
+            filters={"service": self.id}
+        )
+        return said
+
+    def remove(self) -> None:
+        """Remove it, and its containers at once: left alone, nodes take seconds over them. Gone already is success.
+
+        Raises: EngineError with the engine's words.
+        """
+        try:
+            with contextlib.suppress(docker.errors.NotFound):
+                self.nodes[0].api.remove_service(self.id)  # type: ignore[no-untyped-call]
+            for engine in self.nodes:
+                for container in engine.api.containers(all=True, filters={"label": f"{_LABEL}={self.id}"}):
+                    with contextlib.suppress(docker.errors.NotFound):
+                        engine.api.remove_container(container["Id"], force=True)
+        except docker.errors.APIError as error:
+            raise EngineError(f"could not remove service {self.name}", returned=str(error.explanation)) from None
+
+
+def create(request: dict[str, Any], nodes: Sequence[Engine]) -> Service:
+    """Create a service as `request` says: `name`, `network` (its ID), `endpoint_mode`, `image`, `command`.
+
+    Raises: docker.errors.APIError.
+    """
+    # What is done on each node is to be seen at once: nothing waits for a process that takes no notice of SIGTERM.
+    container = ContainerSpec(request["image"], args=request["command"], stop_signal="SIGKILL")
+    created = nodes[0].api.create_service(  # type: ignore[no-untyped-call]
+        TaskTemplate(container, networks=[NetworkAttachmentConfig(request["network"])]),
+        name=request["name"],
+        mode=ServiceMode("global"),
+        endpoint_spec=EndpointSpec(mode=request["endpoint_mode"]),
+    )
+    return Service(nodes, created["ID"], request["name"])

@@ -1,0 +1,1 @@
+"""Carrying over: what happens to what already runs while the engine is replaced or restarted."""

@@ -1,0 +1,64 @@
+"""Two hosts of an overlay that are cut off from each other for a while."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from netfacts.lab.wait import until
+from netfacts.model.errors import LabError, NetfactsError
+from netfacts.probe import query
+from netfacts.topology import Container, Host
+
+_DNS = "127.0.0.11"
+# A node takes another for lost after about six seconds of silence.
+_LOST_S = 30.0
+# For some seconds more the two still tell each other so, which would bring them together in another way.
+_SETTLED_S = 5.0
+
+
+class _Unlost(NetfactsError):
+    pass
+
+
+def cut(here: Host, there: Host) -> None:
+    """Let neither host hear of the other. Undo: `mend`.
+
+    Raises: LabError.
+    """
+    _change(here, there, "-I")
+
+
+def mend(here: Host, there: Host) -> None:
+    """Take back what `cut` did.
+
+    Raises: LabError.
+    """
+    _change(here, there, "-D")
+
+
+def _change(here: Host, there: Host, how: str) -> None:
+    for host, other in ((here, there), (there, here)):
+        argv = ["iptables", how, "INPUT", "-s", other.address, "-j", "DROP"]
+        host.engine.execute(argv).checked("could not change what the hosts hear of each other", LabError)
+
+
+def await_loss(*containers: Container) -> None:
+    """Wait until no container's DNS server has had a name for the others for some seconds.
+
+    No error where one never loses them: that is for the check to see.
+    """
+    lost_at = [0.0]
+
+    def lost() -> bool:
+        knows = any(
+            query(here.vantage, _DNS, there.name).records
+            for here in containers
+            for there in containers
+            if here != there
+        )
+        lost_at[0] = 0.0 if knows else lost_at[0] or time.monotonic()
+        return bool(lost_at[0]) and time.monotonic() - lost_at[0] > _SETTLED_S
+
+    with contextlib.suppress(_Unlost):
+        until(lost, what="the hosts to lose each other", timeout_s=_LOST_S, error=_Unlost)
