@@ -172,14 +172,6 @@ def spread(one: Spread | None) -> str:
     return f"{took(one.least_s)} – {took(one.most_s)}, {one.tries} tries"
 
 
-def figure(value: float | None, unit: str) -> str:
-    """Give a figure with its unit, at the precision a reader cares for."""
-    if value is None:
-        return "–"
-    shown = f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.3g}"
-    return f"{shown} {unit}".rstrip()
-
-
 def predecessors(runs: Sequence[Run]) -> list[str]:
     """Say of each run whose place its engine took, "" where it took none's."""
     return [run.predecessor.version if run.predecessor else "" for run in runs]

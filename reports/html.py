@@ -68,9 +68,11 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(
         agreement=wording.agreement,
+        case_name=wording.case_name,
         count=wording.count,
         duration=wording.duration,
         expectation=wording.expectation,
+        figure=wording.figure,
         latency=wording.latency,
         moment=wording.moment,
         pieces=wording.pieces,

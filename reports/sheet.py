@@ -32,7 +32,7 @@ from reports.timing import WHOLE_RUN, Spread, Timing, timings, took
 SCHEMA = 1
 
 PLACES = {"fresh": "after", "carried": "carried_old", "anew": "carried_new"}
-"""Where a change is seen (on a fresh B, on what was carried over, on what was built anew), and the column that says so."""
+"""Where a change is seen: on a fresh B, on what was carried over, on what was built anew; each with its column."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from netfacts.model.record import RunLine
 from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 from reports.record import Record
 from reports.summary import Totals
@@ -59,6 +60,8 @@ def headline(totals: Totals, record: Record) -> str:
 
 def _sentence(totals: Totals, record: Record) -> str:
     on = f"on Docker Engine {record.run.engine.version}"
+    if record.run.predecessor:
+        on += f" in the place of {record.run.predecessor.version}"
     tried = [line for line in record.sabotages if line.tried]
     if tried and not record.verdicts:
         return f"{sum(line.killed for line in tried)} of {count(len(tried), 'sabotage')} killed {on}"
@@ -84,6 +87,20 @@ def agreement(finding: Finding, observation: Observation) -> Mark:
     if finding.verdict is Verdict.DEVIATES:
         return Mark("wrong", "✗", "agrees, though documented not to")
     return Mark("right", "✓", "agrees")
+
+
+def case_name(finding: Finding, run: RunLine) -> str:
+    """Name a case; where one engine took another's place, say which of the two built what was looked at."""
+    built = "" if run.predecessor is None else "carried over" if finding.carried else "built anew"
+    return ", ".join(filter(None, (finding.case, built)))
+
+
+def figure(value: float | None, unit: str) -> str:
+    """Give a figure with its unit, at the precision a reader cares for."""
+    if value is None:
+        return "–"
+    shown = f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.3g}"
+    return f"{shown} {unit}".rstrip()
 
 
 def expectation(expected: Expected, version: str) -> str:

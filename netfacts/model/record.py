@@ -68,6 +68,8 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="k
     """Missing features → why and how to mend it."""
     predecessor: EngineInfo | None = None
     """The engine whose place the judged one took, with all that it had built."""
+    restarted: bool = False
+    """Whether containers were stopped with it and started again; else they were kept running."""
     shard: str = ""
     """Which of how many shards of the facts this is, such as "1/3"; "" for all of them."""
 

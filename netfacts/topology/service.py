@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import docker.errors
@@ -56,10 +57,18 @@ class Service:
                 self.nodes[0].api.remove_service(self.id)  # type: ignore[no-untyped-call]
             for engine in self.nodes:
                 for container in engine.api.containers(all=True, filters={"label": f"{_LABEL}={self.id}"}):
-                    with contextlib.suppress(docker.errors.NotFound):
-                        engine.api.remove_container(container["Id"], force=True)
+                    _remove(engine, container["Id"])
         except docker.errors.APIError as error:
             raise EngineError(f"could not remove service {self.name}", returned=str(error.explanation)) from None
+
+
+def _remove(engine: Engine, container: str) -> None:
+    try:
+        engine.api.remove_container(container, force=True)
+    except docker.errors.APIError as error:
+        # It has gone, or its node has begun to remove it.
+        if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            raise
 
 
 def create(request: dict[str, Any], nodes: Sequence[Engine]) -> Service:

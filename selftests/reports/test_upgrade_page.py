@@ -160,7 +160,7 @@ def test_what_is_expected_to_stay_as_it_was_built_is_compared_with_that() -> Non
 
 
 def test_what_does_not_exist_on_one_of_the_engines_is_not_lost_on_the_upgraded_one() -> None:
-    """Such a check is skipped there, with the expectation of whichever engine decides: A's, where it is settled first."""
+    """Such a check is skipped there, with the expectation of whichever engine decides."""
     skipped = [verdict_line("a.one", N, carried=True, expected=HOLDS), verdict_line("a.one", N, expected=HOLDS)]
     records = {
         "before": record(OLD, [fact_line("a.one")], said(C)),

@@ -1,0 +1,284 @@
+"""Without --live-restore containers stop with their engine: what runs again afterwards, and what is as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, flags, strike, tamper, without
+from fixtures.takeover import Takeover
+from netfacts.lab import Vantage
+from netfacts.model.errors import LabError
+from netfacts.model.lab import LAN
+from netfacts.model.verdict import Outcome
+from netfacts.observe import interface, output, routes, rules, serving
+from netfacts.probe import ask, icmp, listen, resolve, start_flow, stop_flows, tcp
+from netfacts.topology import Container, Host
+from netfacts.verdict import equal, holds, seen, source_is
+from suites.carry.flows import account
+
+pytestmark = pytest.mark.takeover
+
+_PORT, _BLOCKED = 8080, 8081
+# Sends each line back, for as many connections as come.
+_ECHO = ("nc", "-ll", "-p", str(_PORT), "-e", "cat")
+
+
+@pytest.mark.fact("carry.restart-policy")
+def test_policy_decides_what_runs_again(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """always and unless-stopped run again, unless-stopped not where it was stopped by hand; no policy never."""
+    boxes = [host.container(policy, restart=policy) for policy in ("always", "unless-stopped")]
+    by_hand = [host.container(f"{policy}-by-hand", restart=policy) for policy in ("always", "unless-stopped")]
+    boxes += [host.container("no"), *by_hand]
+    for box in by_hand:
+        host.stop(box)
+    takeover()
+
+    with act:
+        running = {box.name.rpartition("-")[0]: _runs(box) for box in boxes}
+        claim.show("docker ps -a", "\n".join(f"{box.name}: {box.state}" for box in boxes))
+
+    expected = {"always": True, "unless-stopped": True, "no": False, "always-by-hand": True, "unless-stopped-by-hand": False}
+    claim.judge(*(equal(f"{role} runs", running[role], expected[role]) for role in expected))
+
+
+def _runs(container: Container) -> bool:
+    container.refresh()
+    return container.pid != 0
+
+
+@tamper("carry.restart-policy", "the engine ignores --restart")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return without(request, "restart")
+
+
+@tamper("carry.restart-policy", "the engine takes unless-stopped for always")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"restart": request["restart"] and "always"}
+
+
+@pytest.mark.fact("carry.restart-on-failure")
+def test_on_failure(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """A container with on-failure does not run again when its engine comes back."""
+    box, other = host.container("box", restart="on-failure"), host.container("other", restart="always")
+    takeover(again=[other])
+
+    with act:
+        runs = _runs(box)
+        claim.show("docker ps -a", "\n".join(f"{one.name}: {one.state}" for one in (box, other)))
+
+    claim.judge(equal(f"{box.name} runs", runs, False))
+
+
+@pytest.mark.fact("carry.restart-published")
+def test_published_port_answers_again(
+    host: Host, client: Vantage, act: Act, claim: Claim, takeover: Takeover
+) -> None:
+    """A connection to a published port is cut when the engine ends, and the port answers again when it is back.
+
+    client ── lan ── host :8080 ── docker0 ── [web :8080]
+    """
+    web = host.container("web", publish={f"{_PORT}/tcp": _PORT}, command=_ECHO, restart="always")
+    serving(web.vantage, _PORT)
+    held = start_flow(client, host.address, _PORT)
+    anew = start_flow(client, host.address, _PORT, protocol="connections")
+    absence = takeover()
+
+    with act:
+        cut, served = stop_flows(held, anew)
+
+    account(claim, absence, {"published port, asked from outside by new connections": served})
+    claim.judge(seen(cut.answer, Outcome.RESET, Outcome.TIMED_OUT), seen(served.answer, Outcome.CONNECTED))
+
+
+flags("carry.restart-published", "--live-restore")
+
+
+@strike("carry.restart-published", "the port is no longer published")
+def _(stage: Stage) -> None:
+    stage.unpublish(stage.container("web"))
+
+
+@pytest.mark.fact("carry.restart-address")
+def test_fixed_address_is_kept(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """A container with --ip has its address again, and answers there."""
+    network = host.network("net", subnet="10.77.8.0/24")
+    fixed = "10.77.8.77"
+    first = host.container("first", network=network, restart="always")
+    box = host.container("box", network=network, address=fixed, restart="always")
+    takeover(again=[first, box])
+
+    with act:
+        own = interface(box.vantage, "eth0").ipv4
+        (answer,) = ask(icmp(first.vantage, fixed))
+        claim.show("ip -4 addr, in the container", output(box.vantage, "ip", "-4", "addr"))
+
+    claim.judge(
+        equal("its addresses", [str(one.ip) for one in own], [fixed], vantage=box.name), seen(answer, Outcome.CONNECTED)
+    )
+
+
+@tamper("carry.restart-address", "the engine ignores --ip")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return without(request, "address")
+
+
+@pytest.mark.fact("carry.restart-alias")
+def test_aliases_resolve_again(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """A container's network alias resolves to its address again."""
+    network = host.network("net")
+    web, box = (
+        host.container(role, network=network, restart="always", aliases=aliases)
+        for role, aliases in (("web", ["shop"]), ("box", []))
+    )
+    (found,) = resolve(box.vantage, "shop")
+    claim.control(seen(found, Outcome.CONNECTED, control=True))
+    takeover(again=[web, box])
+
+    with act:
+        found = [*resolve(box.vantage, "shop", web.name), *resolve(web.vantage, box.name)]
+
+    addresses = {"shop": web.address, web.name: web.address, box.name: box.address}
+    claim.judge(
+        *(equal(f"addresses of {one.name}", one.addresses, (addresses[one.name],), vantage=one.vantage) for one in found)
+    )
+
+
+@strike("carry.restart-alias", "the container is connected anew, without its alias")
+def _(stage: Stage) -> None:
+    network, web = stage.network("net"), stage.container("web")
+    stage.host.disconnect(network, web)
+    stage.host.connect(network, web)
+
+
+@pytest.mark.fact("carry.restart-link")
+def test_link_resolves_again(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """On the default bridge a linked container resolves again, to the address that it has now."""
+    web = host.container("web", restart="always")
+    box = host.container("box", links={web.name: "shop"}, restart="always")
+    before = web.address
+    claim.control(*(seen(found, Outcome.CONNECTED, control=True) for found in resolve(box.vantage, "shop")))
+    takeover(again=[web, box])
+
+    with act:
+        found = resolve(box.vantage, "shop", web.name)
+        claim.show(f"/etc/hosts in {box.name}; {web.name} had {before} and has {web.address}", _hosts(box))
+
+    claim.judge(*(equal(f"addresses of {one.name}", one.addresses, (web.address,)) for one in found))
+
+
+def _hosts(container: Container) -> str:
+    (text,) = container.engine.machine.read("/etc/hosts", root=f"/proc/{container.pid}/root")
+    return text or ""
+
+
+@strike("carry.restart-link", "the linked container's line in /etc/hosts names another address")
+def _(stage: Stage) -> None:
+    box, web = stage.container("box"), stage.container("web")
+    text = _hosts(box).replace(web.address, str(LAN.ipv4[99]))
+    stage.host.machine.agent.call("write", path=f"/proc/{box.pid}/root/etc/hosts", text=text)
+
+
+@pytest.mark.fact("carry.restart-docker-user")
+def test_rules_of_an_administrator_stay_first(
+    host: Host, client: Vantage, act: Act, claim: Claim, takeover: Takeover
+) -> None:
+    """What an administrator put into DOCKER-USER is still there, and still before Docker's own rules.
+
+    client ── lan ── host :8080, :8081 ── docker0 ── [web]
+    """
+    publish = {f"{port}/tcp": port for port in (_PORT, _BLOCKED)}
+    web = host.container("web", publish=publish, restart="always")
+    for port in (_PORT, _BLOCKED):
+        listen(web.vantage, port)
+    before = ask(*(tcp(client, host.address, port) for port in (_PORT, _BLOCKED)))
+    claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in before))
+    own = ["-i", "eth0", "-p", "tcp", "-m", "tcp", "--dport", str(_BLOCKED), "-j", "DROP"]
+    host.engine.execute(["iptables", "-I", "DOCKER-USER", *own]).checked("could not add a rule", LabError)
+    takeover(again=[web])
+
+    with act:
+        open_port, blocked = ask(*(tcp(client, host.address, port) for port in (_PORT, _BLOCKED)))
+        found = rules(host.engine)
+        claim.show("iptables -S", "\n".join(rule.text for rule in found.rules if rule.table == "filter"))
+
+    claim.judge(
+        seen(open_port, Outcome.CONNECTED),
+        seen(blocked, Outcome.TIMED_OUT),
+        equal("times that the rule is in DOCKER-USER", [r.spec for r in found.of("filter", "DOCKER-USER")].count(tuple(own)), 1),
+        equal("first target of FORWARD", found.of("filter", "FORWARD")[0].target, "DOCKER-USER"),
+    )
+
+
+@strike("carry.restart-docker-user", "DOCKER-USER is flushed")
+def _(stage: Stage) -> None:
+    stage.iptables("-F", "DOCKER-USER")
+
+
+@strike("carry.restart-docker-user", "another rule comes before DOCKER-USER")
+def _(stage: Stage) -> None:
+    stage.iptables("-I", "FORWARD", "-i", "eth0", "-j", "ACCEPT")
+
+
+@pytest.mark.fact("carry.restart-isolation")
+def test_networks_are_still_apart(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """Two containers of a user-defined network reach each other again, and one of another network still does not.
+
+    web ─┐
+    box ─┴─ near     other ── far
+    """
+    near, far = host.network("near"), host.network("far")
+    web, box = (host.container(role, network=near, restart="always") for role in ("web", "box"))
+    other = host.container("other", network=far, restart="always")
+    listen(web.vantage, _PORT)
+    takeover(again=[web, box, other])
+
+    with act:
+        peer, stranger = ask(*(tcp(one.vantage, web.address, _PORT) for one in (box, other)))
+        claim.show("iptables -S", host.engine.execute(["iptables", "-S"]).out)
+
+    claim.judge(seen(peer, Outcome.CONNECTED), source_is(peer, box.address), seen(stranger, Outcome.TIMED_OUT))
+
+
+@strike("carry.restart-isolation", "the firewall accepts whatever is forwarded")
+def _(stage: Stage) -> None:
+    stage.iptables("-I", "DOCKER-USER", "-j", "ACCEPT")
+    stage.iptables("-t", "raw", "-I", "PREROUTING", "-j", "ACCEPT")
+
+
+@strike("carry.restart-isolation", "the network's bridge is down")
+def _(stage: Stage) -> None:
+    netlink = stage.host.machine.netlink
+    netlink.do("link", "set", index=netlink.index(stage.network("near").bridge), state="down")
+
+
+@pytest.mark.fact("carry.restart-macs")
+def test_macs_differ(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """All running containers of a network have MACs of their own, also where one has got another's former address."""
+    network = host.network("net")
+    first, second = (host.container(role, network=network, restart="always") for role in ("first", "second"))
+    host.stop(first)
+    heir = host.container("heir", network=network, restart="always")
+    boxes = [first, second, heir]
+    takeover(again=boxes)
+
+    with act:
+        ends = {box.name: interface(box.vantage, "eth0") for box in boxes}
+        answers = ask(*(icmp(here.vantage, there.address) for here in boxes for there in boxes if here is not there))
+        claim.show("MACs and addresses", "\n".join(f"{name}: {end.mac} {end.ipv4}" for name, end in ends.items()))
+
+    macs = [end.mac for end in ends.values()]
+    claim.judge(
+        holds("MACs", len(set(macs)) == len(boxes), macs, expected=f"{len(boxes)} different ones"),
+        *(seen(answer, Outcome.CONNECTED) for answer in answers),
+    )
+
+
+@strike("carry.restart-macs", "one container has got another's MAC")
+def _(stage: Stage) -> None:
+    first, heir = stage.container("first"), stage.container("heir")
+    mac = interface(heir.vantage, "eth0").mac
+    done = stage.host.machine.execute(["ip", "link", "set", "eth0", "address", mac], net=first.vantage.net)
+    done.checked("could not set a MAC", LabError)

@@ -1,0 +1,86 @@
+"""A swarm whose engines are replaced, one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, strike
+from fixtures.takeover import Takeover
+from netfacts.lab.wait import until
+from netfacts.model.errors import LabError, NetfactsError
+from netfacts.model.verdict import Outcome
+from netfacts.probe import ask, icmp, query, resolve
+from netfacts.topology import Host, Service
+from netfacts.topology.container import Container
+from netfacts.verdict import equal, holds, seen
+
+pytestmark = [pytest.mark.takeover, pytest.mark.usefixtures("swarm")]
+
+_SETTLED_S = 20.0
+
+
+class _Unsettled(NetfactsError):
+    pass
+
+
+@pytest.mark.fact("carry.service")
+def test_service_runs_and_resolves_again(
+    host: Host, host2: Host, act: Act, claim: Claim, takeover: Takeover
+) -> None:
+    """When every engine of a swarm was replaced, a service has a task on each node again, and its name gives them.
+
+    host [ web, box ]══════ mesh ══════[ web, other ] host2
+    """
+    mesh = host.network("mesh", driver="overlay", attachable=True)
+    service = host.service("web", network=mesh, nodes=(host, host2))
+    before = service.running()
+    takeover()
+    boxes = host.container("box", network=mesh), host2.container("other", mode=mesh.name)
+    _await_tasks(service, *boxes)
+
+    with act:
+        tasks = service.addresses()
+        found = [one for box in boxes for one in resolve(box.vantage, service.name)]
+        answers = ask(*(icmp(box.vantage, address) for box in boxes for address in tasks))
+
+    claim.show("tasks, as the manager tells", f"before {before}\nafter {tasks}")
+    claim.judge(
+        holds("tasks", len(tasks) == 2, tasks, expected="two"),
+        *(equal(f"addresses of {one.name}", sorted(one.addresses), tasks, vantage=one.vantage) for one in found),
+        *(seen(answer, Outcome.CONNECTED) for answer in answers),
+    )
+
+
+def _await_tasks(service: Service, *boxes: Container) -> None:
+    """Wait until each container's DNS server knows all tasks, and all answer; if they never do the check will see."""
+
+    def settled() -> bool:
+        tasks = service.addresses()
+        known = [sorted(query(box.vantage, "127.0.0.11", service.name).records) for box in boxes]
+        return len(tasks) == len(boxes) and known == [tasks] * len(boxes) and _answered(boxes, tasks)
+
+    with contextlib.suppress(_Unsettled):
+        until(settled, what=f"service {service.name} to settle", timeout_s=_SETTLED_S, error=_Unsettled)
+
+
+def _answered(boxes: tuple[Container, ...], addresses: list[str]) -> bool:
+    answers = ask(*(icmp(box.vantage, address, timeout_s=0.5) for box in boxes for address in addresses))
+    return all(answer.outcome is Outcome.CONNECTED for answer in answers)
+
+
+@strike("carry.service", "the service is removed")
+def _(stage: Stage) -> None:
+    services = stage.host.engine.api.services()
+    stage.host.engine.api.remove_service(services[0]["ID"])
+    for host in stage.hosts.values():
+        for container in host.engine.api.containers(filters={"label": "com.docker.swarm.service.id"}):
+            host.engine.api.remove_container(container["Id"], force=True)
+
+
+@strike("carry.service", "the first host drops what comes to UDP port 4789")
+def _(stage: Stage) -> None:
+    argv = ["iptables", "-I", "INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
+    stage.host.engine.execute(argv).checked("could not add a rule", LabError)
