@@ -55,7 +55,8 @@ def list_regressions(
         table.add_column(title, no_wrap=title == "broke in")
     for one in found:
         caught = Text("\n".join((*one.caught_by, *filter(None, [how_caught(one)]))))
-        table.add_row("\n".join(one.issues), one.broke_in, one.what, caught or Text(one.reason, style="dim"))
+        about = (Text(text) for text in ("\n".join(one.issues), one.broke_in, one.what))
+        table.add_row(*about, caught or Text(one.reason, style="dim"))
     Console().print(table)
     if write:
         _write(markdown(found))
@@ -93,7 +94,8 @@ def _expected(fact: Fact) -> Table:
         last = title == "source"
         table.add_column(title, no_wrap=not last, overflow="fold", style="dim" if last else "")
     for expectation in fact.expect:
-        table.add_row(f"engine {expectation.engine}", expectation.outcome.value, expectation.source)
+        cells = (f"engine {expectation.engine}", expectation.outcome.value, expectation.source)
+        table.add_row(*map(Text, cells))
     return table
 
 

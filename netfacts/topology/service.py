@@ -38,12 +38,18 @@ class Service:
             timeout_s=_RUNNING_S,
             error=lambda attempted: EngineError(attempted, returned=str([task["Status"] for task in self._tasks()])),
         )
-        ends = [end for task in self._tasks() for end in task["NetworksAttachments"]]
+        return self.addresses()
+
+    def addresses(self) -> list[str]:
+        """Give the IPv4 addresses of the tasks that run now."""
+        running = [task for task in self._tasks() if task["Status"]["State"] == "running"]
+        ends = [end for task in running for end in task["NetworksAttachments"]]
         return sorted(str(address).partition("/")[0] for end in ends for address in end["Addresses"])
 
     def _tasks(self) -> list[dict[str, Any]]:
         said: list[dict[str, Any]] = self.nodes[0].api.tasks(  # type: ignore[no-untyped-call]
-            filters={"service": self.id}
+            # Not those whose place others have taken.
+            filters={"service": self.id, "desired-state": ["running", "ready", "accepted"]}
         )
         return said
 
