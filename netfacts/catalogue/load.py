@@ -29,7 +29,6 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     note: str = ""
     accuracy: Accuracy = Accuracy.TRUE
     needs: tuple[str, ...] = ()
-    lasting: bool = False
     carried: Carried = Carried.RUNNING
 
 
@@ -120,7 +119,5 @@ def _fact(path: Path, fact_id: str, table: object) -> Fact:
             SpecifierSet(expectation.engine)
         except InvalidSpecifier as error:
             raise UsageError("a range of engine versions can't be read", where=where, returned=str(error)) from None
-    fields = {name: getattr(entry, name) for name in _Entry.__struct_fields__ if name != "lasting"}
-    if entry.lasting:
-        fields["carried"] = Carried.STARTED
+    fields = {name: getattr(entry, name) for name in _Entry.__struct_fields__}
     return Fact(id=fact_id, area=path.stem, **fields)

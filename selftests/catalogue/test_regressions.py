@@ -50,7 +50,7 @@ def test_entry_reads_as_it_is_written(tmp_path: Path) -> None:
     ("fields", "said"),
     [
         ({"caught_by": ["dns.scop"]}, "there is no fact 'dns.scop'"),
-        ({"caught_by": None}, "says what catches it"),
+        ({"caught_by": None}, "says which facts catch it"),
         ({"issues": []}, "names its issues"),
         ({"issues": ["#42"]}, "names its issues"),
         ({"issues": ["moby/moby#1", "moby/moby#1"]}, "stands twice"),
@@ -75,5 +75,5 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 def test_page_leads_to_issues_and_says_where_they_show(tmp_path: Path) -> None:
     page = markdown(load_regressions(CATALOGUE, write(tmp_path, run="back", what="a | b", reason="Not all of it.")))
 
-    row = "| [#1](https://github.com/moby/moby/issues/1) | 1.0 | a \\| b | `dns.scope` in the run `back` of `netfacts upgrade`. "
-    assert row + "Not all of it. |\n" in page
+    start = "| [#1](https://github.com/moby/moby/issues/1) | 1.0 | a \\| b | "
+    assert f"{start}`dns.scope` in the run `back` of `netfacts upgrade`. Not all of it. |\n" in page

@@ -145,6 +145,7 @@ def test_a_dynamically_linked_busybox_does_not_count(machine: Machine) -> None:
     ("system", "arguments", "packages"),
     [
         ("ubuntu", ["--", "--engine", "debian:trixie"], {"gpg"}),
+        ("ubuntu", ["-e", "engine-trixie"], {"gpg"}),
         ("ubuntu", ["--", "--engine", "ubuntu:noble"], set()),
         ("debian", ["--", "--engine", "debian:trixie"], set()),
     ],

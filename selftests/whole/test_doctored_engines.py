@@ -24,6 +24,9 @@ from netfacts.engine.cache import folder as cache_folder
 from selftests.whole.conftest import ENGINE, PATIENCE_S, ROOT
 from selftests.whole.doctored import Doctoring, doctor
 
+# The first test waits for the runs on all engines: two minutes on two cores that have nothing else to do.
+pytestmark = pytest.mark.timeout(1800)
+
 _AREAS = ("bridge", "dns", "egress", "proxy", "publish", "reach", "remote")
 _FACTS = (
     *("bridge.masquerade-rule", "bridge.masquerade-source", "dns.user-net-names", "docker0.default-addr"),
