@@ -13,7 +13,7 @@ from netfacts.catalogue.shard import Shard
 from netfacts.model.errors import UsageError
 from netfacts.model.record import EndLine, FactLine, Line, RunLine, TimingLine
 from reports.record import Record
-from reports.summary import summarise
+from reports.summary import exit_code, summarise
 from reports.wording import count
 
 _SLOWEST = 10
@@ -26,6 +26,11 @@ class Merged:
 
     record: Record
     warnings: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """What a run would end with that came to this."""
+        return 2 if self.record.end is None else exit_code(self.record.end, self.record.sabotages)
 
 
 def merge(records: Mapping[str, Record], *, run_id: str) -> Merged:

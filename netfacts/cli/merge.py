@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
+from netfacts.catalogue.shard import Shard
 from netfacts.cli.session import new_folder
 from netfacts.model.errors import UsageError
 from netfacts.verdict import Recorder
 from reports import merge as shards
 from reports.page import write
 from reports.record import NAME, Record, locate, read
-from reports.summary import exit_code
 from reports.terminal import show
 
 _ALLURE = "allure-results"
@@ -30,18 +31,21 @@ _Out = typer.Option(
 def merge(runs: list[Path] = _Runs, out: Path | None = _Out) -> int:
     """Make one run of those of its shards: record, page, JUnit and Allure results. Needs no root."""
     folder = (out or new_folder("merged-")).resolve()
-    places = {str(path): locate(path) for path in runs}
-    merged = shards.merge({where: read(path) for where, path in places.items()}, run_id=folder.name)
+    records = _read(runs)
+    merged = shards.merge({str(path): record for path, record in records.items()}, run_id=folder.name)
     _begin(folder)
     _write(merged.record, folder)
-    sources = {read(path).run.shard: path.parent for path in places.values()}
-    _gather(sources, folder)
+    _gather({Shard.parse(record.run.shard): locate(path).parent for path, record in records.items()}, folder)
     for warning in merged.warnings:
         print(f"netfacts: {warning}", file=sys.stderr)
     show(merged.record, write(folder), console=Console())
-    if merged.record.end is None:
-        raise TypeError("a merged record has its end")
-    return exit_code(merged.record.end, merged.record.sabotages)
+    return merged.exit_code
+
+
+def _read(runs: list[Path]) -> dict[Path, Record]:
+    if twice := [str(path) for path, number in Counter(runs).items() if number > 1]:
+        raise UsageError("this run is named twice", where=", ".join(twice), remedy="name each shard once")
+    return {path: read(path) for path in runs}
 
 
 def _begin(folder: Path) -> None:
@@ -68,11 +72,11 @@ def _write(record: Record, folder: Path) -> None:
             recorder.write(line)
 
 
-def _gather(sources: dict[str, Path], folder: Path) -> None:
+def _gather(sources: dict[Shard, Path], folder: Path) -> None:
     """Put the shards' JUnit files and Allure's results together, where they are there."""
-    suites = {shard: source / _JUNIT for shard, source in sorted(sources.items()) if (source / _JUNIT).exists()}
-    if suites:
-        (folder / _JUNIT).write_bytes(shards.junit({shard: path.read_bytes() for shard, path in suites.items()}))
+    ordered = [(str(shard), sources[shard] / _JUNIT) for shard in sorted(sources, key=lambda shard: shard.number)]
+    if suites := {shard: path.read_bytes() for shard, path in ordered if path.exists()}:
+        (folder / _JUNIT).write_bytes(shards.junit(suites))
     for source in sources.values():
         if (source / _ALLURE).is_dir():
             # Every result has a name of its own, a random number.

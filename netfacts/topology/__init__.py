@@ -4,7 +4,8 @@ from netfacts.topology.container import Container, PortBinding
 from netfacts.topology.host import Host
 from netfacts.topology.network import Network
 from netfacts.topology.refusal import refusal
+from netfacts.topology.scene import scene
 from netfacts.topology.service import Service
 from netfacts.topology.takeover import LIVE, resume, take_over
 
-__all__ = ["LIVE", "Container", "Host", "Network", "PortBinding", "Service", "refusal", "resume", "take_over"]
+__all__ = ["LIVE", "Container", "Host", "Network", "PortBinding", "Service", "refusal", "resume", "scene", "take_over"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,21 @@ import docker.errors
 import requests.exceptions
 
 from netfacts.engine import Engine
-from netfacts.engine.image import EXPOSED, IMAGE
+from netfacts.engine.image import IMAGE
 from netfacts.lab import Vantage, of_machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, ProbeError
-from netfacts.model.verdict import Scene, SceneContainer, SceneNetwork
+from netfacts.topology import removal
 from netfacts.topology.container import Container
 from netfacts.topology.network import Network
 from netfacts.topology.refusal import Refused
+from netfacts.topology.request import for_container, ipam
 from netfacts.topology.service import Service, create
 
 Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 """Changes what an engine is asked to create: how a sabotage plays an engine that ignores an option."""
 
 _FOREVER = ("sleep", "1d")
-# A swarm's networks have IDs of their own kind; those of one engine's are 64 hexadecimal digits.
-_SWARM_ID_LENGTH = 25
 _SETTLED_S = 10.0
 _LABEL = "org.netfacts.check"
 
@@ -109,7 +107,7 @@ class Host:
             {
                 "name": f"{role}-{self._tag}",
                 "driver": driver,
-                "ipam": _ipam(subnet, gateway, subnet6),
+                "ipam": ipam(subnet, gateway, subnet6),
                 "enable_ipv6": ipv6,
                 "options": dict(options or {}),
                 "internal": internal,
@@ -197,7 +195,6 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
-        api = self.engine.api
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
@@ -218,40 +215,10 @@ class Host:
                 "aliases": list(aliases),
             }
         )
-        host_config = api.create_host_config(
-            network_mode=request["mode"] or None,
-            pid_mode=request["pid"] or None,
-            ipc_mode=request["ipc"] or None,
-            port_bindings=request["publish"] or None,
-            publish_all_ports=request["publish_all"],
-            links=request["links"] or None,
-            dns=request["dns"] or None,
-            extra_hosts=request["hosts"] or None,
-            restart_policy={"Name": request["restart"]} if request["restart"] else None,
-        )
-        networking = None
-        if request["address"] or request["aliases"]:
-            endpoint = api.create_endpoint_config(
-                ipv4_address=request["address"] or None, aliases=request["aliases"] or None
-            )
-            # The stub takes a single endpoint for what is a mapping of them.
-            networking = docker.types.NetworkingConfig({request["mode"] or "bridge": endpoint})  # type: ignore[arg-type]
-        ports = sorted({_port(key) for key in request["publish"]} | {(port, "tcp") for port in EXPOSED})
         created = self._call(
             "create container",
             request["name"],
-            lambda: api.create_container(
-                request["image"],
-                request["command"],
-                name=request["name"],
-                ports=None if request["mode"].startswith("container:") else ports,
-                host_config=host_config,
-                networking_config=networking,
-                environment=request["environment"],
-                labels=request["labels"],
-                # As PID 1, sleep has no handler for SIGTERM, and an engine that ends would wait for it.
-                stop_signal="SIGKILL",
-            ),
+            lambda: self.engine.api.create_container(**for_container(self.engine.api, request)),
         )
         container = Container(self.engine, created["Id"], request["name"])
         self.containers.append(container)
@@ -370,43 +337,6 @@ class Host:
         assert isinstance(found, Network)
         return found
 
-    def scene(self) -> Scene:
-        """Say what stands, for a picture."""
-        networks = {network.name: network for network in self.networks}
-        for container in self.containers:
-            for name in container.networks:
-                if name not in networks and name not in ("host", "none"):
-                    networks[name] = self.predefined(name)
-        return Scene(
-            networks=[
-                SceneNetwork(
-                    name=network.name,
-                    driver=network.driver,
-                    machine=self.name,
-                    subnet=network.subnet,
-                    bridge=network.bridge,
-                )
-                for network in networks.values()
-            ],
-            containers=[self._drawn(container) for container in self.containers],
-        )
-
-    def _drawn(self, container: Container) -> SceneContainer:
-        mode = str(container.said["HostConfig"]["NetworkMode"])
-        for other in self.containers:
-            if mode == f"container:{other.id}":
-                mode = f"container:{other.name}"
-        return SceneContainer(
-            name=container.name,
-            machine=self.name,
-            mode=mode,
-            networks={name: str(end.get("IPAddress", "")) for name, end in container.networks.items()},
-            ports=[
-                f"{port.host_address}:{port.host_port}->{port.container_port}/{port.protocol}"
-                for port in container.ports
-            ],
-        )
-
     def close(self) -> None:
         """Remove what was made, last made first; "already gone" is success.
 
@@ -420,63 +350,15 @@ class Host:
                 self._undo.pop()()
             except (EngineError, LabError, ProbeError, requests.exceptions.RequestException) as trouble:
                 errors.append(trouble)
-        if containers:
-            with ThreadPoolExecutor(len(containers)) as pool:
-                removals = [pool.submit(self._remove, container) for container in reversed(containers)]
-            errors += [error for removal in removals if isinstance(error := removal.exception(), Exception)]
-        try:
-            self._await_parting(containers, networks)
-        except (EngineError, docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            errors.append(error)
-        for network in reversed(networks):
-            try:
-                self.engine.api.remove_network(network.id)
-            except docker.errors.NotFound:
-                continue
-            except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-                errors.append(error)
+        errors += removal.remove(self.engine, containers, networks, releasing=self._release)
         if errors:
             raise ExceptionGroup(f"could not remove what {self._check or 'a check'} had built on {self.name}", errors)
-
-    def _await_parting(self, containers: Sequence[Container], networks: Sequence[Network]) -> None:
-        """Wait until the engine has let go of the overlays that removed containers were on.
-
-        The swarm's manager is told of a removal only afterwards, and refuses until then to remove the network ("in use
-        by task"); and what a node has not yet taken down would meet the next network of the same subnet. An engine that
-        takes part in an overlay names `Peers` in it; a worker that does not knows no such network.
-
-        Raises: EngineError.
-        """
-        # A container that never started has said nothing.
-        spoke = [container for container in containers if container.said]
-        used = {(str(end["NetworkID"]), name) for container in spoke for name, end in container.networks.items()}
-        for identity, name in sorted(used | {(network.id, network.name) for network in networks}):
-            if len(identity) == _SWARM_ID_LENGTH:
-                until(
-                    partial(self._has_left, identity),
-                    what=f"{self.name} to leave the overlay {name}",
-                    timeout_s=_SETTLED_S,
-                    error=EngineError,
-                )
-
-    def _has_left(self, identity: str) -> bool:
-        try:
-            return not self.engine.api.inspect_network(identity).get("Peers")
-        except docker.errors.NotFound:
-            return True
 
     def release(self) -> None:
         """End the agent's workers in the containers' namespaces, so that an engine that stops can take these away."""
         for container in self.containers:
             if container.netns:
                 self.machine.release(container.netns)
-
-    def _remove(self, container: Container) -> None:
-        self._release(container)
-        try:
-            self.engine.api.remove_container(container.id, force=True, v=True)
-        except docker.errors.NotFound:
-            return
 
     def _release(self, container: Container) -> None:
         """End the agent's worker in a container's network namespace, unless others run in it, too."""
@@ -504,15 +386,3 @@ class Host:
                 where=self.name,
                 returned=f"{error}\n{self.engine.log_tail()}",
             ) from None
-
-
-def _port(key: str | int) -> tuple[int, str]:
-    number, _, protocol = str(key).partition("/")
-    return int(number), protocol or "tcp"
-
-
-def _ipam(subnet: str, gateway: str, subnet6: str) -> docker.types.IPAMConfig | None:
-    pools = [docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)] if subnet else []
-    if subnet6:
-        pools.append(docker.types.IPAMPool(subnet=subnet6))
-    return docker.types.IPAMConfig(pool_configs=pools) if pools else None

@@ -14,7 +14,7 @@ from netfacts.model.lab import SHAPES
 from netfacts.model.verdict import Evidence, Observation, Outcome, Verdict
 from netfacts.observe import processes
 from netfacts.probe import ask, icmp
-from netfacts.topology import Host
+from netfacts.topology import Host, scene
 from reports import page
 from selftests.reports.conftest import full_record, verdict_line
 from selftests.reports.test_report_page import Parsed, assert_inert
@@ -168,7 +168,7 @@ def test_markup_of_a_container_reaches_the_page_as_text(host: Host) -> None:
         observed=[seen],
         reason=logs,
         evidence=[Evidence(title=f"docker logs {box.name}", text=logs), Evidence(title="labels", text=str(box.said))],
-        scene=host.scene(),
+        scene=scene(host),
     )
 
     html = page.render(msgspec.structs.replace(full, verdicts=(verdict,)))

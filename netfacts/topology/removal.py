@@ -1,0 +1,88 @@
+"""Removes what a check has built: "already gone" is success; an overlay is gone when every node has let go of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import docker.errors
+import requests.exceptions
+
+from netfacts.engine import Engine
+from netfacts.lab.wait import until
+from netfacts.model.errors import EngineError
+from netfacts.topology.container import Container
+from netfacts.topology.network import Network
+
+# A swarm's networks have IDs of their own kind; those of one engine's are 64 hexadecimal digits.
+_SWARM_ID_LENGTH = 25
+_PARTED_S = 10.0
+
+
+def remove(
+    engine: Engine,
+    containers: Sequence[Container],
+    networks: Sequence[Network],
+    *,
+    releasing: Callable[[Container], None],
+) -> list[Exception]:
+    """Remove containers and then networks, last made first; `releasing` lets go of what holds a container open.
+
+    Gives what went wrong on the way.
+    """
+    errors: list[Exception] = []
+    if containers:
+        for container in containers:
+            releasing(container)
+        with ThreadPoolExecutor(len(containers)) as pool:
+            removals = [pool.submit(_remove, engine, container) for container in reversed(containers)]
+        errors += [error for removal in removals if isinstance(error := removal.exception(), Exception)]
+    try:
+        _await_parting(engine, containers, networks)
+    except (EngineError, docker.errors.DockerException, requests.exceptions.RequestException) as trouble:
+        errors.append(trouble)
+    for network in reversed(networks):
+        try:
+            engine.api.remove_network(network.id)
+        except docker.errors.NotFound:
+            continue
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as trouble:
+            errors.append(trouble)
+    return errors
+
+
+def _remove(engine: Engine, container: Container) -> None:
+    try:
+        engine.api.remove_container(container.id, force=True, v=True)
+    except docker.errors.NotFound:
+        return
+
+
+def _await_parting(engine: Engine, containers: Sequence[Container], networks: Sequence[Network]) -> None:
+    """Wait until the engine has let go of the overlays that removed containers were on.
+
+    The swarm's manager is told of a removal only afterwards, and refuses until then to remove the network ("in use by
+    task"); and what a node has not yet taken down would meet the next network of the same subnet. An engine that takes
+    part in an overlay names `Peers` in it; a worker that does not knows no such network.
+
+    Raises: EngineError.
+    """
+    # A container that never started has said nothing.
+    spoke = [container for container in containers if container.said]
+    used = {(str(end["NetworkID"]), name) for container in spoke for name, end in container.networks.items()}
+    for identity, name in sorted(used | {(network.id, network.name) for network in networks}):
+        if len(identity) == _SWARM_ID_LENGTH:
+            until(
+                partial(_has_left, engine, identity),
+                what=f"{engine.machine.name} to leave the overlay {name}",
+                timeout_s=_PARTED_S,
+                error=EngineError,
+            )
+
+
+def _has_left(engine: Engine, identity: str) -> bool:
+    try:
+        return not engine.api.inspect_network(identity).get("Peers")
+    except docker.errors.NotFound:
+        return True

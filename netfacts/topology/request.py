@@ -1,0 +1,57 @@
+"""From what a check asks for, in Docker's words, to what the SDK takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import docker
+
+from netfacts.engine.image import EXPOSED
+
+
+def ipam(subnet: str, gateway: str, subnet6: str) -> docker.types.IPAMConfig | None:
+    """Give a network's address pools, None to let the engine choose."""
+    pools = [docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)] if subnet else []
+    if subnet6:
+        pools.append(docker.types.IPAMPool(subnet=subnet6))
+    return docker.types.IPAMConfig(pool_configs=pools) if pools else None
+
+
+def for_container(api: docker.APIClient, request: dict[str, Any]) -> dict[str, Any]:
+    """Give the arguments of `create_container` for a request, whose keys are those of `Host.container`."""
+    host_config = api.create_host_config(
+        network_mode=request["mode"] or None,
+        pid_mode=request["pid"] or None,
+        ipc_mode=request["ipc"] or None,
+        port_bindings=request["publish"] or None,
+        publish_all_ports=request["publish_all"],
+        links=request["links"] or None,
+        dns=request["dns"] or None,
+        extra_hosts=request["hosts"] or None,
+        restart_policy={"Name": request["restart"]} if request["restart"] else None,
+    )
+    networking = None
+    if request["address"] or request["aliases"]:
+        endpoint = api.create_endpoint_config(
+            ipv4_address=request["address"] or None, aliases=request["aliases"] or None
+        )
+        # The stub takes a single endpoint for what is a mapping of them.
+        networking = docker.types.NetworkingConfig({request["mode"] or "bridge": endpoint})  # type: ignore[arg-type]
+    ports = sorted({_port(key) for key in request["publish"]} | {(port, "tcp") for port in EXPOSED})
+    return {
+        "image": request["image"],
+        "command": request["command"],
+        "name": request["name"],
+        "ports": None if request["mode"].startswith("container:") else ports,
+        "host_config": host_config,
+        "networking_config": networking,
+        "environment": request["environment"],
+        "labels": request["labels"],
+        # As PID 1, sleep has no handler for SIGTERM, and an engine that ends would wait for it.
+        "stop_signal": "SIGKILL",
+    }
+
+
+def _port(key: str | int) -> tuple[int, str]:
+    number, _, protocol = str(key).partition("/")
+    return int(number), protocol or "tcp"
