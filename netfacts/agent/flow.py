@@ -90,7 +90,7 @@ class Flow:
         self.account.rest(time.monotonic())
         answer: dict[str, Any] = {"outcome": "connected"}
         if not survived:
-            answer = outcome_of(self.trouble or TimeoutError(errno.ETIMEDOUT, "no answer any more"))
+            answer = outcome_of(self.trouble or TimeoutError("no answer any more"))
         await self.close()
         return answer | {
             "sent": self.account.sent,

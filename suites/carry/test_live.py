@@ -10,7 +10,7 @@ from fixtures.takeover import Takeover
 from netfacts.lab import Vantage
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import output
+from netfacts.observe import output, processes
 from netfacts.probe import ask, listen, resolve, start_flow, stop_flows, tcp, udp
 from netfacts.topology import Container, Host
 from netfacts.verdict import equal, seen, source_is
@@ -148,14 +148,19 @@ def _(stage: Stage) -> None:
     stage.iptables("-I", "FORWARD", "-i", "eth0", "-j", "DROP")
 
 
-@strike("carry.live-flow-in", "the DNAT rules and docker-proxies are gone: what stands goes on, but nothing comes after it")
+@strike(
+    "carry.live-flow-in", "the DNAT rules and docker-proxies are gone: what stands goes on, but nothing comes after it"
+)
 def _(stage: Stage) -> None:
     stage.unpublish(stage.container("web"))
 
 
 @pytest.mark.fact("carry.live-flow-loopback")
-def test_flow_through_docker_proxy(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
-    """From the host's loopback a connection to a published port."""
+def test_connection_through_docker_proxy_is_cut(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """From the host's loopback a TCP connection is cut with its docker-proxy; UDP and new connections go on afterwards.
+
+    127.0.0.1 of host ── docker-proxy :8080 ── docker0 ── [web :8080]
+    """
     web = host.container("web", publish={f"{_PORT}/{protocol}": _PORT for protocol in _PROTOCOLS})
     for protocol in _PROTOCOLS:
         listen(web.vantage, _PORT, protocol=protocol)
@@ -164,16 +169,33 @@ def test_flow_through_docker_proxy(host: Host, act: Act, claim: Claim, takeover:
 
     with act:
         over_tcp, over_udp, anew = stop_flows(*flows)
+        proxies = processes(host.machine, name="docker-proxy")
 
-    account(claim, absence, {"tcp flow loopback → published": over_tcp, "udp": over_udp, "anew": anew})
-    claim.judge(
-        seen(over_tcp.answer, Outcome.RESET), seen(over_udp.answer, Outcome.CONNECTED), seen(anew.answer, Outcome.CONNECTED)
+    what = (
+        "tcp flow loopback → published",
+        "udp flow loopback → published",
+        "published port at the loopback, asked anew",
     )
+    account(claim, absence, dict(zip(what, (over_tcp, over_udp, anew), strict=True)))
+    claim.show("docker-proxies", "\n".join(f"{proxy.pid} {' '.join(proxy.argv)}" for proxy in proxies))
+    claim.judge(
+        seen(over_tcp.answer, Outcome.RESET),
+        seen(over_udp.answer, Outcome.CONNECTED),
+        seen(anew.answer, Outcome.CONNECTED),
+    )
+
+
+@strike("carry.live-flow-loopback", "docker-proxy has gone")
+def _(stage: Stage) -> None:
+    stage.host.machine.kill(*(proxy.pid for proxy in processes(stage.host.machine, name="docker-proxy")))
+
+
+flags("carry.live-flow-loopback", "--userland-proxy=false")
 
 
 @pytest.mark.fact("carry.live-names")
 def test_names_resolve_for_containers_of_before(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
-    """The embedded DNS server answers a container of before: names, aliases, outside names; old and new find each other.
+    """The embedded DNS server answers a container of before, and containers of before and after find each other.
 
     before: web (alias shop), old      after: new      all on one user-defined network
     """
@@ -183,6 +205,8 @@ def test_names_resolve_for_containers_of_before(host: Host, act: Act, claim: Cla
     claim.control(*(seen(found, Outcome.CONNECTED, control=True) for found in known))
     takeover()
     new = host.container("new", network=network)
+    addresses = {box.name: box.address for box in (web, old, new)}
+    addresses |= {"shop": web.address, _KNOWN: str(host.machine.lab.resolver)}
 
     with act:
         found = [
@@ -192,10 +216,11 @@ def test_names_resolve_for_containers_of_before(host: Host, act: Act, claim: Cla
         nat = old.engine.machine.execute(["iptables", "-t", "nat", "-S"], net=old.vantage.net, mnt=_engines(host))
         claim.show("iptables -t nat -S, in the container of before", nat.out)
 
-    addresses = {box.name: box.address for box in (web, old, new)}
-    addresses |= {"shop": web.address, _KNOWN: str(host.machine.lab.resolver)}
     claim.judge(
-        *(equal(f"addresses of {one.name}", one.addresses, (addresses[one.name],), vantage=one.vantage) for one in found)
+        *(
+            equal(f"addresses of {one.name}", one.addresses, (addresses[one.name],), vantage=one.vantage)
+            for one in found
+        )
     )
 
 

@@ -53,9 +53,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("carry.internal")
-def test_internal_network_stays_closed(
-    host: Host, client: Vantage, act: Act, claim: Claim, takeover: Takeover
-) -> None:
+def test_internal_network_stays_closed(host: Host, client: Vantage, act: Act, claim: Claim, takeover: Takeover) -> None:
     """A container on an --internal network of before still has no way out, and still reaches its network.
 
     [box, peer] ── inner (internal)     [other] ── net ── host ── lan ── client
@@ -88,7 +86,9 @@ def _(stage: Stage) -> None:
 
 @pytest.mark.fact("carry.rules-once")
 @pytest.mark.parametrize(
-    "containers", [pytest.param("running", marks=pytest.mark.engine("--live-restore")), "restarted"], ids="containers={}".format
+    "containers",
+    [pytest.param("running", marks=pytest.mark.engine("--live-restore")), "restarted"],
+    ids="containers={}".format,
 )
 def test_rules_stand_once(host: Host, act: Act, claim: Claim, takeover: Takeover, containers: str) -> None:
     """Every rule stands once, and there are as many DNAT and MASQUERADE rules for a network as before."""

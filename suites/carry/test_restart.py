@@ -13,7 +13,7 @@ from netfacts.lab import Vantage
 from netfacts.model.errors import LabError
 from netfacts.model.lab import LAN
 from netfacts.model.verdict import Outcome
-from netfacts.observe import interface, output, routes, rules, serving
+from netfacts.observe import interface, output, rules, serving
 from netfacts.probe import ask, icmp, listen, resolve, start_flow, stop_flows, tcp
 from netfacts.topology import Container, Host
 from netfacts.verdict import equal, holds, seen, source_is
@@ -28,7 +28,7 @@ _ECHO = ("nc", "-ll", "-p", str(_PORT), "-e", "cat")
 
 @pytest.mark.fact("carry.restart-policy")
 def test_policy_decides_what_runs_again(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
-    """always and unless-stopped run again, unless-stopped not where it was stopped by hand; no policy never."""
+    """Containers run again with always, and with unless-stopped if not stopped by hand; without a policy they don't."""
     boxes = [host.container(policy, restart=policy) for policy in ("always", "unless-stopped")]
     by_hand = [host.container(f"{policy}-by-hand", restart=policy) for policy in ("always", "unless-stopped")]
     boxes += [host.container("no"), *by_hand]
@@ -40,7 +40,13 @@ def test_policy_decides_what_runs_again(host: Host, act: Act, claim: Claim, take
         running = {box.name.rpartition("-")[0]: _runs(box) for box in boxes}
         claim.show("docker ps -a", "\n".join(f"{box.name}: {box.state}" for box in boxes))
 
-    expected = {"always": True, "unless-stopped": True, "no": False, "always-by-hand": True, "unless-stopped-by-hand": False}
+    expected = {
+        "always": True,
+        "unless-stopped": True,
+        "no": False,
+        "always-by-hand": True,
+        "unless-stopped-by-hand": False,
+    }
     claim.judge(*(equal(f"{role} runs", running[role], expected[role]) for role in expected))
 
 
@@ -60,22 +66,27 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.fact("carry.restart-on-failure")
-def test_on_failure(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
-    """A container with on-failure does not run again when its engine comes back."""
-    box, other = host.container("box", restart="on-failure"), host.container("other", restart="always")
-    takeover(again=[other])
+def test_on_failure_takes_the_end_of_its_engine_for_none(
+    host: Host, act: Act, claim: Claim, takeover: Takeover
+) -> None:
+    """A container with on-failure, which its engine kills as it ends, does not run again when that comes back."""
+    box = host.container("box", restart="on-failure")
+    takeover()
 
     with act:
+        claim.show("docker ps -a, before it is asked again", f"{box.name}: {box.state}")
         runs = _runs(box)
-        claim.show("docker ps -a", "\n".join(f"{one.name}: {one.state}" for one in (box, other)))
 
     claim.judge(equal(f"{box.name} runs", runs, False))
 
 
+@tamper("carry.restart-on-failure", "the engine ignores --restart")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return without(request, "restart")
+
+
 @pytest.mark.fact("carry.restart-published")
-def test_published_port_answers_again(
-    host: Host, client: Vantage, act: Act, claim: Claim, takeover: Takeover
-) -> None:
+def test_published_port_answers_again(host: Host, client: Vantage, act: Act, claim: Claim, takeover: Takeover) -> None:
     """A connection to a published port is cut when the engine ends, and the port answers again when it is back.
 
     client ── lan ── host :8080 ── docker0 ── [web :8080]
@@ -125,48 +136,34 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
     return without(request, "address")
 
 
-@pytest.mark.fact("carry.restart-alias")
-def test_aliases_resolve_again(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
-    """A container's network alias resolves to its address again."""
+@pytest.mark.fact("carry.restart-names")
+def test_names_resolve_again(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
+    """Names and aliases on a user-defined network, and links on the default bridge, resolve to the addresses of now.
+
+    web (alias shop), box ── net     store ◄── link, alias till ── clerk ── bridge
+    """
     network = host.network("net")
-    web, box = (
-        host.container(role, network=network, restart="always", aliases=aliases)
-        for role, aliases in (("web", ["shop"]), ("box", []))
-    )
-    (found,) = resolve(box.vantage, "shop")
-    claim.control(seen(found, Outcome.CONNECTED, control=True))
-    takeover(again=[web, box])
+    web = host.container("web", network=network, aliases=["shop"], restart="always")
+    box = host.container("box", network=network, restart="always")
+    store = host.container("store", restart="always")
+    clerk = host.container("clerk", links={store.name: "till"}, restart="always")
+    takeover(again=[web, box, store, clerk])
 
     with act:
-        found = [*resolve(box.vantage, "shop", web.name), *resolve(web.vantage, box.name)]
+        found = [
+            *resolve(box.vantage, "shop", web.name),
+            *resolve(web.vantage, box.name),
+            *resolve(clerk.vantage, "till", store.name),
+        ]
+        claim.show(f"/etc/hosts in {clerk.name}", _hosts(clerk))
 
-    addresses = {"shop": web.address, web.name: web.address, box.name: box.address}
+    addresses = {one.name: one.address for one in (web, box, store)} | {"shop": web.address, "till": store.address}
     claim.judge(
-        *(equal(f"addresses of {one.name}", one.addresses, (addresses[one.name],), vantage=one.vantage) for one in found)
+        *(
+            equal(f"addresses of {one.name}", one.addresses, (addresses[one.name],), vantage=one.vantage)
+            for one in found
+        )
     )
-
-
-@strike("carry.restart-alias", "the container is connected anew, without its alias")
-def _(stage: Stage) -> None:
-    network, web = stage.network("net"), stage.container("web")
-    stage.host.disconnect(network, web)
-    stage.host.connect(network, web)
-
-
-@pytest.mark.fact("carry.restart-link")
-def test_link_resolves_again(host: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
-    """On the default bridge a linked container resolves again, to the address that it has now."""
-    web = host.container("web", restart="always")
-    box = host.container("box", links={web.name: "shop"}, restart="always")
-    before = web.address
-    claim.control(*(seen(found, Outcome.CONNECTED, control=True) for found in resolve(box.vantage, "shop")))
-    takeover(again=[web, box])
-
-    with act:
-        found = resolve(box.vantage, "shop", web.name)
-        claim.show(f"/etc/hosts in {box.name}; {web.name} had {before} and has {web.address}", _hosts(box))
-
-    claim.judge(*(equal(f"addresses of {one.name}", one.addresses, (web.address,)) for one in found))
 
 
 def _hosts(container: Container) -> str:
@@ -174,11 +171,18 @@ def _hosts(container: Container) -> str:
     return text or ""
 
 
-@strike("carry.restart-link", "the linked container's line in /etc/hosts names another address")
+@strike("carry.restart-names", "the container is connected anew, without its alias")
 def _(stage: Stage) -> None:
-    box, web = stage.container("box"), stage.container("web")
-    text = _hosts(box).replace(web.address, str(LAN.ipv4[99]))
-    stage.host.machine.agent.call("write", path=f"/proc/{box.pid}/root/etc/hosts", text=text)
+    network, web = stage.network("net"), stage.container("web")
+    stage.host.disconnect(network, web)
+    stage.host.connect(network, web)
+
+
+@strike("carry.restart-names", "the linked container's line in /etc/hosts names another address")
+def _(stage: Stage) -> None:
+    clerk, store = stage.container("clerk"), stage.container("store")
+    text = _hosts(clerk).replace(store.address, str(LAN.ipv4[99]))
+    stage.host.machine.agent.call("write", path=f"/proc/{clerk.pid}/root/etc/hosts", text=text)
 
 
 @pytest.mark.fact("carry.restart-docker-user")
@@ -207,7 +211,11 @@ def test_rules_of_an_administrator_stay_first(
     claim.judge(
         seen(open_port, Outcome.CONNECTED),
         seen(blocked, Outcome.TIMED_OUT),
-        equal("times that the rule is in DOCKER-USER", [r.spec for r in found.of("filter", "DOCKER-USER")].count(tuple(own)), 1),
+        equal(
+            "times that the rule is in DOCKER-USER",
+            [r.spec for r in found.of("filter", "DOCKER-USER")].count(tuple(own)),
+            1,
+        ),
         equal("first target of FORWARD", found.of("filter", "FORWARD")[0].target, "DOCKER-USER"),
     )
 

@@ -13,13 +13,12 @@ from netfacts.lab.wait import until
 from netfacts.model.errors import LabError, NetfactsError
 from netfacts.model.verdict import Outcome
 from netfacts.probe import ask, icmp, query, resolve
-from netfacts.topology import Host, Service
-from netfacts.topology.container import Container
+from netfacts.topology import Container, Host, Service
 from netfacts.verdict import equal, holds, seen
 
 pytestmark = [pytest.mark.takeover, pytest.mark.usefixtures("swarm")]
 
-_SETTLED_S = 20.0
+_SETTLED_S = 30.0
 
 
 class _Unsettled(NetfactsError):
@@ -27,9 +26,7 @@ class _Unsettled(NetfactsError):
 
 
 @pytest.mark.fact("carry.service")
-def test_service_runs_and_resolves_again(
-    host: Host, host2: Host, act: Act, claim: Claim, takeover: Takeover
-) -> None:
+def test_service_runs_and_resolves_again(host: Host, host2: Host, act: Act, claim: Claim, takeover: Takeover) -> None:
     """When engine after engine of a swarm was replaced, a service has a task on each node, and its name gives both.
 
     host [ web, box ]══════ mesh ══════[ web, other ] host2
@@ -39,10 +36,9 @@ def test_service_runs_and_resolves_again(
     before = service.running()
     absence = takeover()
     boxes = host.container("box", network=mesh), host2.container("other", mode=mesh.name)
-    _await_tasks(service, *boxes)
+    tasks = _await_tasks(service, *boxes)
 
     with act:
-        tasks = service.addresses()
         found = [one for box in boxes for one in resolve(box.vantage, service.name)]
         answers = ask(*(icmp(box.vantage, address) for box in boxes for address in tasks))
 
@@ -55,8 +51,11 @@ def test_service_runs_and_resolves_again(
     )
 
 
-def _await_tasks(service: Service, *boxes: Container) -> None:
-    """Wait until each container's DNS server knows all tasks, and all answer; if they never do the check will see."""
+def _await_tasks(service: Service, *boxes: Container) -> list[str]:
+    """Wait until each container's DNS server knows all tasks, and all answer, and give their addresses.
+
+    No error where that never comes: it is for the check to see.
+    """
 
     def settled() -> bool:
         tasks = service.addresses()
@@ -65,6 +64,7 @@ def _await_tasks(service: Service, *boxes: Container) -> None:
 
     with contextlib.suppress(_Unsettled):
         until(settled, what=f"service {service.name} to settle", timeout_s=_SETTLED_S, error=_Unsettled)
+    return service.addresses()
 
 
 def _answered(boxes: tuple[Container, ...], addresses: list[str]) -> bool:
@@ -74,8 +74,9 @@ def _answered(boxes: tuple[Container, ...], addresses: list[str]) -> bool:
 
 @strike("carry.service", "the service is removed")
 def _(stage: Stage) -> None:
-    services = stage.host.engine.api.services()
-    stage.host.engine.api.remove_service(services[0]["ID"])
+    api = stage.host.engine.api
+    for service in api.services():  # type: ignore[no-untyped-call]
+        api.remove_service(service["ID"])  # type: ignore[no-untyped-call]
     for host in stage.hosts.values():
         for container in host.engine.api.containers(filters={"label": "com.docker.swarm.service.id"}):
             host.engine.api.remove_container(container["Id"], force=True)

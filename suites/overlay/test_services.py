@@ -11,7 +11,7 @@ from fixtures.sabotage import Stage, strike, tamper
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.probe import ask, icmp, resolve
-from netfacts.topology import Host
+from netfacts.topology import Host, Service
 from netfacts.verdict import equal, seen
 from suites.overlay.gossip import await_names
 
@@ -27,11 +27,11 @@ def test_service_names_resolve_to_the_tasks_of_every_host(host: Host, host2: Hos
     mesh = host.network("mesh", driver="overlay", attachable=True)
     boxes = host.container("box", network=mesh), host2.container("other", mode=mesh.name)
     services = [host.service(role, network=mesh, nodes=(host, host2)) for role in ("web", "store")]
-    tasks = {service.name: service.running() for service in services}
-    names = {f"{prefix}{name}": addresses for name, addresses in tasks.items() for prefix in ("", "tasks.")}
-    await_names(names, *boxes)
+    act.settle(lambda: await_names(_names(services), *boxes))
 
     with act:
+        tasks = {service.name: service.running() for service in services}
+        names = _names(services)
         found = [one for box in boxes for one in resolve(box.vantage, *names)]
         answers = ask(*(icmp(box.vantage, ip) for box in boxes for addresses in tasks.values() for ip in addresses))
 
@@ -43,6 +43,11 @@ def test_service_names_resolve_to_the_tasks_of_every_host(host: Host, host2: Hos
         ),
         *(seen(answer, Outcome.CONNECTED) for answer in answers),
     )
+
+
+def _names(services: list[Service]) -> dict[str, list[str]]:
+    """Give what is to be resolved, and to which addresses."""
+    return {f"{prefix}{service.name}": service.running() for service in services for prefix in ("", "tasks.")}
 
 
 @tamper("swarm.dnsrr", "the engine ignores --endpoint-mode dnsrr: each service has a virtual address")
