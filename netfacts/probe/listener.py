@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from netfacts.lab import Vantage
 
@@ -17,7 +18,13 @@ class Listener:
     address: str
     port: int
     name: str
-    number: int
+    options: dict[str, Any] = field(default_factory=dict)
+    number: int = field(default=0, init=False)
+    """What the agent calls it."""
+
+    def __post_init__(self) -> None:
+        self.reopen()
+        self.vantage.opened.append(self)
 
     def close(self) -> None:
         """Close it; closed already is success."""
@@ -26,11 +33,20 @@ class Listener:
         self.vantage.machine.agent.call("close", net=self.vantage.net, listener=self.number)
 
     def reopen(self) -> None:
-        """Open it again, on the same port, where its vantage is now.
+        """Open it where its vantage is now; on the same port, if it was open before.
 
-        Raises: Refusal (a ProbeError).
+        Raises: Refusal (a ProbeError) with the kernel's errno, EADDRINUSE among others.
         """
-        self.number = _open(self.vantage, self.protocol, self.address, self.port, self.name)["listener"]
+        said = self.vantage.machine.agent.call(
+            "listen",
+            net=self.vantage.net,
+            kind=self.protocol,
+            address=self.address,
+            port=self.port,
+            name=self.name,
+            **self.options,
+        )
+        self.port, self.number = said["port"], said["listener"]
 
 
 def listen(
@@ -40,17 +56,7 @@ def listen(
 
     Raises: Refusal (a ProbeError) with the kernel's errno, EADDRINUSE among others.
     """
-    said = _open(vantage, protocol, address, port, name or vantage.label)
-    listener = Listener(vantage, protocol, address, said["port"], name or vantage.label, said["listener"])
-    vantage.opened.append(listener)
-    return listener
-
-
-def _open(vantage: Vantage, protocol: str, address: str, port: int, name: str) -> dict[str, int]:
-    said: dict[str, int] = vantage.machine.agent.call(
-        "listen", net=vantage.net, kind=protocol, address=address, port=port, name=name
-    )
-    return said
+    return Listener(vantage, protocol, address, port, name or vantage.label)
 
 
 def serve_names(
@@ -67,13 +73,5 @@ def serve_names(
 
     Raises: Refusal (a ProbeError) with the kernel's errno, EADDRINUSE among others.
     """
-    said = vantage.machine.agent.call(
-        "listen",
-        net=vantage.net,
-        kind="dns-udp",
-        address=address,
-        port=53,
-        names=dict(names),
-        options={"authoritative": authoritative, "unknown": unknown},
-    )
-    return Listener(vantage, "dns-udp", address, said["port"], vantage.label, said["listener"])
+    answers = {"authoritative": authoritative, "unknown": unknown}
+    return Listener(vantage, "dns-udp", address, 53, vantage.label, {"names": dict(names), "options": answers})

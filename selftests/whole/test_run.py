@@ -88,7 +88,8 @@ def test_run_of_an_area_conforms_and_all_its_reports_agree(checkout: Path, start
         "inconclusive": 0,
         "not_exercised": 0,
     }
-    assert record.end.labs == record.end.engines == 1
+    # Some labs have two hosts.
+    assert 0 < record.end.labs <= record.end.engines
     assert record.end.containers > 0
     assert record.run.engine.spec
     assert (run.out / "index.html").read_text() == render(record)
