@@ -1,6 +1,6 @@
 """Engines that do something wrong are caught: in a comparison with one that does not, by exactly the facts they break.
 
-Every engine is judged once, by the same dozen of facts, two runs at a time.
+Every engine is judged once, by the same dozen of facts.
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ def judged(stage: Stage) -> dict[str, Judged]:
         done = stage.netfacts("run", "--engine", spec, "-k", _SELECT, "-n", "0", "--out", str(out))
         return Judged(out, done.returncode, done.stdout + done.stderr)
 
-    with ThreadPoolExecutor(2) as pool:
+    # Most of a run is waiting: for daemons to start, and for packets that must not come.
+    with ThreadPoolExecutor(3) as pool:
         names = ["", *CASES]
         return dict(zip(names, pool.map(judge, names), strict=True))
 
