@@ -19,12 +19,16 @@ _MOST_WORKERS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What is to be run. `workers` is the number of labs at the same time, 0 for all in one process."""
+    """What is to be run. `workers` is the number of labs at the same time, 0 for all in one process.
+
+    `brief`: where a `predecessor` is replaced, one case of each check on what was carried over, and nothing anew.
+    """
 
     out: Path
     engine: str
     predecessor: str = ""
     restart: bool = False
+    brief: bool = False
     target: str = "embedded"
     select: str = ""
     shard: str = ""
@@ -45,7 +49,8 @@ class Session:
             raise UsageError("--restart says how one engine takes another's place", remedy="name the first by --from")
         if self.shard:
             Shard.parse(self.shard)
-        workers = min(os.cpu_count() or 1, _MOST_WORKERS) if self.workers < 0 else self.workers
+        # Checks wait more than they work: for probes that Docker drops, for engines that start.
+        workers = min(2 * (os.cpu_count() or 1), _MOST_WORKERS) if self.workers < 0 else self.workers
         return [
             str(_SUITES),
             f"--rootdir={ROOT}",
@@ -58,6 +63,7 @@ class Session:
             *("-p", "no:cacheprovider", "-p", "no:tmpdir"),
             *([f"--from={self.predecessor}"] if self.predecessor else []),
             *(["--restart"] if self.restart else []),
+            *(["--brief"] if self.brief else []),
             *(["--sabotage"] if self.sabotage else []),
             *(["--portrait"] if self.portrait else []),
             *(["-k", self.select] if self.select else []),

@@ -27,9 +27,9 @@ def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing
         "-e lint",
         "-e types",
         "-e selftests",
-        "-e upgrade -- --from debian:bookworm --to debian:forky -n 4",
-        "-- --engine debian:trixie -n 4",
-        "-e sabotage -- --engine debian:forky -n 4",
+        "-e upgrade -- --from debian:bookworm --to debian:forky",
+        "-- --engine debian:trixie",
+        "-e sabotage -- --engine debian:forky",
     ]
     assert done.returncode == code
     assert (f"failed: -e {failing}" in done.stderr) is (code == 1)
