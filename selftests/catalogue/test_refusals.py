@@ -10,7 +10,7 @@ from netfacts.catalogue import load
 from netfacts.model.errors import UsageError
 from selftests.catalogue.conftest import ENTRY, Write
 
-KEYS = "claim, sources, lab, expect, show, note, accuracy, needs"
+KEYS = "claim, sources, lab, expect, show, note, accuracy, needs, carried"
 
 
 def refused(folder: Path) -> UsageError:

@@ -71,6 +71,8 @@ def test_flows_to_outside_survive(host: Host, client: Vantage, act: Act, claim: 
 
     with act:
         over_tcp, over_udp = stop_flows(*flows)
+        # What its policy has dropped was sent while there were no rules.
+        claim.show("iptables -nvL FORWARD", host.engine.execute(["iptables", "-nvL", "FORWARD"]).out)
 
     account(claim, absence, {"tcp flow container → outside": over_tcp, "udp flow container → outside": over_udp})
     claim.judge(
