@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
 from netfacts.model.record import EngineInfo
 from netfacts.model.verdict import Expected, Verdict
+from reports.sheet import Run
 from reports.side import Side
 from reports.timing import Spread, Timing
 from reports.wording import count, duration, moment
-
-if TYPE_CHECKING:
-    from reports.sheet import Run
 
 CHANGES = {
     "regressed": ("✗", "regressed"),

@@ -18,11 +18,12 @@ import msgspec
 
 from netfacts.model.errors import UsageError
 from reports import change_wording, html
+from reports.assembly import of_two, of_upgrade
 from reports.comparison import KINDS
 from reports.record import NAME as RECORD
 from reports.record import locate
 from reports.record import read as read_record
-from reports.sheet import SCHEMA, Column, FactRow, Figure, Sheet, of_two, of_upgrade
+from reports.sheet import SCHEMA, Column, FactRow, Figure, Sheet
 from reports.timing import Timing
 
 COMPARE = "compare.json"

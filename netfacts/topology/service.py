@@ -9,7 +9,14 @@ from http import HTTPStatus
 from typing import Any
 
 import docker.errors
-from docker.types import ContainerSpec, EndpointSpec, NetworkAttachmentConfig, ServiceMode, TaskTemplate
+from docker.types import (
+    ContainerSpec,
+    EndpointSpec,
+    NetworkAttachmentConfig,
+    RestartPolicy,
+    ServiceMode,
+    TaskTemplate,
+)
 
 from netfacts.engine import Engine
 from netfacts.lab.wait import until
@@ -85,7 +92,12 @@ def create(request: dict[str, Any], nodes: Sequence[Engine]) -> Service:
     # What is done on each node is to be seen at once: nothing waits for a process that takes no notice of SIGTERM.
     container = ContainerSpec(request["image"], args=request["command"], stop_signal="SIGKILL")
     created = nodes[0].api.create_service(  # type: ignore[no-untyped-call]
-        TaskTemplate(container, networks=[NetworkAttachmentConfig(request["network"])]),
+        # A task that has ended is followed at once by another, and not after five seconds.
+        TaskTemplate(
+            container,
+            networks=[NetworkAttachmentConfig(request["network"])],
+            restart_policy=RestartPolicy(condition="any", delay=0),
+        ),
         name=request["name"],
         mode=ServiceMode("global"),
         endpoint_spec=EndpointSpec(mode=request["endpoint_mode"]),

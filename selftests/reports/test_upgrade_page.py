@@ -21,9 +21,10 @@ from netfacts.model.errors import UsageError
 from netfacts.model.record import PortraitLine, TimingLine
 from netfacts.model.verdict import Evidence, Measurement, Verdict
 from reports import upgrade
+from reports.assembly import of_two, of_upgrade
 from reports.comparison import KINDS, Change
 from reports.record import Record
-from reports.sheet import FactRow, Sheet, of_two, of_upgrade
+from reports.sheet import FactRow, Sheet
 from selftests.reports import upgrades
 from selftests.reports.conftest import END, fact_line, verdict_line
 from selftests.reports.test_report_page import GOLDENS, NASTY, Parsed, assert_inert, outside_style_and_script

@@ -65,7 +65,7 @@ def test_internal_network_stays_closed(host: Host, client: Vantage, act: Act, cl
     takeover(again=[box, peer, other])
 
     with act:
-        out, control = ask(*(tcp(one.vantage, client.machine.address, port) for one in (box, other)))
+        out, control = ask(*(tcp(one.vantage, client.machine.address, port, timeout_s=1.0) for one in (box, other)))
         (near,) = ask(icmp(box.vantage, peer.address))
         claim.show("iptables -S", host.engine.execute(["iptables", "-S"]).out)
 

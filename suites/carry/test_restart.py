@@ -204,7 +204,7 @@ def test_rules_of_an_administrator_stay_first(
     takeover(again=[web])
 
     with act:
-        open_port, blocked = ask(*(tcp(client, host.address, port) for port in (_PORT, _BLOCKED)))
+        open_port, blocked = ask(*(tcp(client, host.address, port, timeout_s=1.0) for port in (_PORT, _BLOCKED)))
         found = rules(host.engine)
         claim.show("iptables -S", "\n".join(rule.text for rule in found.rules if rule.table == "filter"))
 
@@ -244,7 +244,7 @@ def test_networks_are_still_apart(host: Host, act: Act, claim: Claim, takeover: 
     takeover(again=[web, box, other])
 
     with act:
-        peer, stranger = ask(*(tcp(one.vantage, web.address, _PORT) for one in (box, other)))
+        peer, stranger = ask(*(tcp(one.vantage, web.address, _PORT, timeout_s=1.0) for one in (box, other)))
         claim.show("iptables -S", host.engine.execute(["iptables", "-S"]).out)
 
     claim.judge(seen(peer, Outcome.CONNECTED), source_is(peer, box.address), seen(stranger, Outcome.TIMED_OUT))
