@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+
 from netfacts.model.record import EngineInfo
 from netfacts.model.verdict import Expected, Verdict
 from reports.sheet import Run
