@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import docker.errors
 import requests.exceptions
@@ -39,6 +40,7 @@ def remove(
             removals = [pool.submit(_remove, engine, container) for container in reversed(containers)]
         errors += [error for removal in removals if isinstance(error := removal.exception(), Exception)]
     try:
+        _await_ports(engine, containers)
         _await_parting(engine, containers, networks)
     except (EngineError, docker.errors.DockerException, requests.exceptions.RequestException) as trouble:
         errors.append(trouble)
@@ -57,6 +59,24 @@ def _remove(engine: Engine, container: Container) -> None:
         engine.api.remove_container(container.id, force=True, v=True)
     except docker.errors.NotFound:
         return
+
+
+def _await_ports(engine: Engine, containers: Sequence[Container]) -> None:
+    """Wait until docker0 has lost the ports of removed containers.
+
+    From 28 on, an engine leaves a container's veth to the end of its network namespace, which the kernel takes down
+    some time after the engine has called the container removed.
+
+    Raises: EngineError.
+    """
+    ports = Path(engine.machine.path("/sys/class/net/docker0/brif"))
+    if any(container.said and "bridge" in container.networks for container in containers):
+        until(
+            lambda: not ports.is_dir() or not any(ports.iterdir()),
+            what="docker0 to lose the ports of removed containers",
+            timeout_s=_PARTED_S,
+            error=EngineError,
+        )
 
 
 def _await_parting(engine: Engine, containers: Sequence[Container], networks: Sequence[Network]) -> None:
