@@ -101,6 +101,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("connect.enables-comm")
+@pytest.mark.unbroken
 def test_containers_reach_each_other_once_both_are_connected(host: Host, act: Act, claim: Claim) -> None:
     """Two containers on different networks reach each other by address and name once one network has both.
 
@@ -114,9 +115,9 @@ def test_containers_reach_each_other_once_both_are_connected(host: Host, act: Ac
     listen(box.vantage, port)
     apart = ask(tcp(web.vantage, box.address, port), tcp(box.vantage, web.address, port))
     host.connect(shared, web)
+    address = {role.name: role.address_on(shared.name) for role in (web, box)}
 
     with act:
-        address = {role.name: role.address_on(shared.name) for role in (web, box)}
         names = [*resolve(web.vantage, box.name), *resolve(box.vantage, web.name)]
         joined = ask(tcp(web.vantage, address[box.name], port), tcp(box.vantage, address[web.name], port))
         claim.show("ip addr in web", output(web.vantage, "ip", "addr"))
