@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,9 @@ from netfacts.model.errors import NetfactsError
 
 TimeoutExpired = subprocess.TimeoutExpired
 """What waiting for a process raises after its deadline."""
+
+Process = subprocess.Popen[bytes]
+"""A process that runs."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +124,17 @@ def _end_group(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def converse(argv: Sequence[str], *, log: IO[bytes], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a program to talk to over its pipes; its standard error goes to `log`.
+def converse(
+    argv: Sequence[str], *, channel: socket.socket, log: IO[bytes], cwd: Path, env: Mapping[str, str]
+) -> Process:
+    """Start a program to talk to: `channel` becomes its standard input, its standard error goes to `log`.
 
     In a session of its own: Ctrl-C in a terminal is for the harness, which then ends it in order.
     """
     return subprocess.Popen(
         argv,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdin=channel.fileno(),
+        stdout=subprocess.DEVNULL,
         stderr=log,
         cwd=cwd,
         env=env,

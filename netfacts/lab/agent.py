@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 import tempfile
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from netfacts.agent import protocol
+from netfacts.lab.forkserver import FORK_SERVER, log_tail
 from netfacts.lab.stamp import remove_cgroups, stamp
 from netfacts.model.errors import LabError, ProbeError
-from netfacts.run import TimeoutExpired, converse
 
-_ROOT = Path(__file__).resolve().parents[2]
 # Only a hung machine gets there: an agent that fails is noticed at once. A slow one (emulated, busy) takes 10 s.
 _START_S = 30.0
 # What a reply may take beyond the time that the request itself allows; generous, as these machines are busy.
 _GRACE_S = 20.0
+_END_S = 5.0
 _MACHINES = count(1)
 
 Reply = Future[Any]
@@ -44,12 +41,11 @@ class Agent:
         self._writing = threading.Lock()
         self._pending: dict[int, Reply] = {}
         self._gone = ""
-        self._process = converse(
-            [sys.executable, "-m", "netfacts.agent", name, self._cgroup],
-            log=self._log,
-            cwd=_ROOT,
-            env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin"), "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
-        )
+        try:
+            self._keeper = FORK_SERVER.fork(name, self._cgroup, log=self._log)
+        except BaseException:
+            self._log.close()
+            raise
         self.pid = 0
         """PID 1 of the machine, as this process sees it."""
         hello: Reply = Future()
@@ -82,9 +78,8 @@ class Agent:
         try:
             # Not under the lock that the reader needs: an agent that does not read may wait for its answers to be read.
             with self._writing:
-                assert self._process.stdin is not None
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
+                self._keeper.stdin.write(line)
+                self._keeper.stdin.flush()
         except (OSError, ValueError) as error:
             with self._lock:
                 lost = self._pending.pop(number, None)
@@ -113,10 +108,9 @@ class Agent:
     # -- the other end
 
     def _read(self, hello: Reply) -> None:
-        assert self._process.stdout is not None
         lines = protocol.Lines()
         try:
-            while data := os.read(self._process.stdout.fileno(), 1 << 20):
+            while data := os.read(self._keeper.stdout.fileno(), 1 << 20):
                 for line in lines.feed(data):
                     message = protocol.decode(line)
                     if "pid" in message and not hello.done():
@@ -149,34 +143,24 @@ class Agent:
     def _loss(self, reason: str) -> LabError:
         return LabError("the agent of a machine is lost", where=self.name, returned=f"{reason}\n{self.log_tail()}")
 
-    def log_tail(self, lines: int = 12) -> str:
+    def log_tail(self) -> str:
         """Give the end of what the agent wrote on its standard error."""
-        if self._log.closed:
-            return ""
-        size = os.fstat(self._log.fileno()).st_size
-        data = os.pread(self._log.fileno(), 16384, max(0, size - 16384))
-        return "\n".join(data.decode(errors="replace").splitlines()[-lines:])
+        return log_tail(self._log)
 
     @property
     def alive(self) -> bool:
         """Whether the agent still runs."""
-        return not self._gone and self._process.poll() is None
+        return not self._gone and not self._keeper.has_ended()
 
     def close(self) -> None:
         """End the machine: close the pipe, and wait until the kernel has taken everything in it away."""
-        with contextlib.suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-        try:
-            self._process.wait(5)
-        except TimeoutExpired:
+        self._keeper.hang_up()
+        if not self._keeper.has_ended(_END_S):
             # A stopped or wedged PID 1 does not read its end of file; nothing in the machine survives its end.
-            self._process.kill()
-            self._process.wait()
+            self._keeper.kill()
         remove_cgroups(self._cgroup)
         self._reader.join(5)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._keeper.close()
         self._log.close()
 
 

@@ -86,11 +86,11 @@ class Run:
         return tree
 
     def children(self) -> list[int]:
-        """Its own process's children: xdist's workers, and without them the agents."""
+        """Its own process's children: xdist's workers, and without them the fork server."""
         return [pid for pid in self.look() if _parent(pid) == self.process.pid]
 
     def named(self, part: str) -> list[int]:
-        """The run's processes whose command line has this in it."""
+        """The run's processes that have this in their name or command line."""
         return [pid for pid, command in self.look().items() if part in command]
 
     def left(self) -> dict[int, str]:
@@ -137,7 +137,8 @@ def _parent(pid: int) -> int:
 
 def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        return f"{name}: " + Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
 

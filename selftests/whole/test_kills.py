@@ -213,7 +213,7 @@ def test_killed_agent_costs_its_check_alone(staged: Path, start: Start, workers:
     """The machine is lost with it; the next check gets a new lab."""
     run = start(staged, "-n", workers)
     run.until_waiting()
-    (agent,) = run.named("netfacts.agent host")[:1]
+    (agent,) = run.named("nf-host: ")
 
     os.kill(agent, signal.SIGKILL)
     run.go()
@@ -227,6 +227,32 @@ def test_killed_agent_costs_its_check_alone(staged: Path, start: Start, workers:
         "stage.last": Verdict.CONFORMS,
     }
     assert junit(run.out) == allure(run.out) == {line.fact: line.verdict for line in record.verdicts}
+    assert record.end is not None
+    assert record.end.labs == 2
+    swept(run)
+
+
+def test_killed_fork_server_is_replaced(staged: Path, start: Start) -> None:
+    """Machines go on without it, and the next is forked by a new one."""
+    run = start(staged, "-n", "0")
+    run.until_waiting()
+    (server,) = run.children()
+    (agent,) = run.named("nf-host: ")
+
+    os.kill(server, signal.SIGKILL)
+    until(lambda: server not in run.left(), what="the fork server to end", timeout_s=10)
+    assert agent in run.left()
+    os.kill(agent, signal.SIGKILL)
+    run.go()
+
+    assert run.wait() == 3
+    run.until_nothing_is_left()
+    record = read(run.out)
+    assert {line.fact: line.verdict for line in record.verdicts} == {
+        "stage.first": Verdict.CONFORMS,
+        "stage.waits": Verdict.INCONCLUSIVE,
+        "stage.last": Verdict.CONFORMS,
+    }
     assert record.end is not None
     assert record.end.labs == 2
     swept(run)
