@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "fixtures.options",
+    "fixtures.interrupt",
     "fixtures.facts",
     "fixtures.shard",
     "fixtures.labs",

@@ -10,7 +10,6 @@ import typer
 from typer.core import TyperGroup
 
 from netfacts import __version__
-from netfacts.cli.interrupt import in_order
 from netfacts.model.errors import NetfactsError, UsageError
 
 EXIT_CODES = (
@@ -93,11 +92,6 @@ def _options(
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; gives the exit code."""
-    with in_order():
-        return _main(argv)
-
-
-def _main(argv: list[str] | None) -> int:
     command = typer.main.get_command(app)
     try:
         status = command.main(argv, prog_name="netfacts", standalone_mode=False)

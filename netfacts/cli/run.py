@@ -19,7 +19,11 @@ SELECT = typer.Option(
     "", "-k", metavar="EXPR", help="Only facts whose id, area or check matches: `-k 'dns and not scope'`."
 )
 WORKERS = typer.Option(
-    -1, "-n", metavar="N", help="Labs at the same time; 0 runs all in one process.", show_default="2 × cores, at most 4"
+    -1,
+    "-n",
+    metavar="N",
+    help="Labs at the same time; 0 runs all in one process.",
+    show_default="2 × cores, at most 4; with --from 3 ×, at most 6",
 )
 _Engine = typer.Option("auto", "--engine", "-e", metavar="SPEC", help=f"{KINDS}.")
 _From = typer.Option(

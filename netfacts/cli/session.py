@@ -14,7 +14,10 @@ from netfacts.model.errors import UsageError
 
 ROOT = FACTS.parent
 _SUITES = ROOT / "suites"
-_MOST_WORKERS = 4
+# Workers per core, and at most: checks wait more than they work, for probes that Docker drops and engines that start, …
+_WORKERS = (2, 4)
+# … and most where one engine takes another's place.
+_TAKEOVER_WORKERS = (3, 6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +52,8 @@ class Session:
             raise UsageError("--restart says how one engine takes another's place", remedy="name the first by --from")
         if self.shard:
             Shard.parse(self.shard)
-        # Checks wait more than they work: for probes that Docker drops, for engines that start.
-        workers = min(2 * (os.cpu_count() or 1), _MOST_WORKERS) if self.workers < 0 else self.workers
+        per_core, most = _TAKEOVER_WORKERS if self.predecessor else _WORKERS
+        workers = min(per_core * (os.cpu_count() or 1), most) if self.workers < 0 else self.workers
         return [
             str(_SUITES),
             f"--rootdir={ROOT}",

@@ -184,7 +184,10 @@ class Engine:
     @cached_property
     def api(self) -> docker.APIClient:
         """The SDK's client, at the API version that the engine speaks."""
-        return docker.APIClient(base_url=f"unix://{self.machine.path(_SOCKET)}", version="auto", timeout=_CALL_S)
+        client = docker.APIClient(base_url=f"unix://{self.machine.path(_SOCKET)}", version="auto", timeout=_CALL_S)
+        # A socket of the lab needs no proxy and no .netrc of the user's, and requests looks for both on every call.
+        client.trust_env = False
+        return client
 
     def execute(self, argv: Sequence[str], *, text: str = "", timeout_s: float = 10.0) -> Finished:
         """Run a program where the engine is: in its mount namespace and the machine's network namespace.
