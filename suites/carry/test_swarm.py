@@ -15,6 +15,7 @@ from netfacts.model.verdict import Outcome
 from netfacts.probe import ask, icmp, query, resolve
 from netfacts.topology import Container, Host, Service
 from netfacts.verdict import equal, holds, seen
+from suites.overlay.gossip import all_answer
 
 pytestmark = [pytest.mark.takeover, pytest.mark.usefixtures("swarm")]
 
@@ -60,16 +61,11 @@ def _await_tasks(service: Service, *boxes: Container) -> list[str]:
     def settled() -> bool:
         tasks = service.addresses()
         known = [sorted(query(box.vantage, "127.0.0.11", service.name).records) for box in boxes]
-        return len(tasks) == len(boxes) and known == [tasks] * len(boxes) and _answered(boxes, tasks)
+        return len(tasks) == len(boxes) and known == [tasks] * len(boxes) and all_answer(tasks, *boxes)
 
     with contextlib.suppress(_Unsettled):
         until(settled, what=f"service {service.name} to settle", timeout_s=_SETTLED_S, error=_Unsettled)
     return service.addresses()
-
-
-def _answered(boxes: tuple[Container, ...], addresses: list[str]) -> bool:
-    answers = ask(*(icmp(box.vantage, address, timeout_s=0.5) for box in boxes for address in addresses))
-    return all(answer.outcome is Outcome.CONNECTED for answer in answers)
 
 
 @strike("carry.service", "the service is removed")

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from netfacts.lab.wait import until
 from netfacts.model.errors import NetfactsError
+from netfacts.model.verdict import Outcome
 from netfacts.observe import Remote, remotes
-from netfacts.probe import query
+from netfacts.probe import ask, icmp, query
 from netfacts.topology import Container, Network
 
 _HEARD_S = 10.0
@@ -51,6 +52,30 @@ def await_names(names: Mapping[str, Sequence[str]], *containers: Container, time
             timeout_s=timeout_s,
             error=_Unheard,
         )
+
+
+def await_services(names: Mapping[str, Sequence[str]], *containers: Container) -> None:
+    """Wait until each container's DNS server gives each name these addresses, and they answer.
+
+    What is called how, and what is behind which host, travels apart: a name may be known while its host is not.
+
+    No error where that never comes: it is for the check to see.
+    """
+    await_names(names, *containers)
+    addresses = sorted({address for known in names.values() for address in known})
+    with contextlib.suppress(_Unheard):
+        until(
+            lambda: all_answer(addresses, *containers),
+            what=f"answers from {', '.join(addresses)}",
+            timeout_s=_HEARD_S,
+            error=_Unheard,
+        )
+
+
+def all_answer(addresses: Sequence[str], *containers: Container) -> bool:
+    """Say whether each address answers each container's ping."""
+    answers = ask(*(icmp(here.vantage, address, timeout_s=0.5) for here in containers for address in addresses))
+    return all(answer.outcome is Outcome.CONNECTED for answer in answers)
 
 
 def _heard(mesh: Network, here: Container, there: Container) -> bool:

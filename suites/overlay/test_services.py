@@ -13,7 +13,7 @@ from netfacts.model.verdict import Outcome
 from netfacts.probe import ask, icmp, resolve
 from netfacts.topology import Host, Service
 from netfacts.verdict import equal, seen
-from suites.overlay.gossip import await_names
+from suites.overlay.gossip import await_services
 
 pytestmark = pytest.mark.usefixtures("swarm")
 
@@ -27,7 +27,7 @@ def test_service_names_resolve_to_the_tasks_of_every_host(host: Host, host2: Hos
     mesh = host.network("mesh", driver="overlay", attachable=True)
     boxes = host.container("box", network=mesh), host2.container("other", mode=mesh.name)
     services = [host.service(role, network=mesh, nodes=(host, host2)) for role in ("web", "store")]
-    act.settle(lambda: await_names(_names(services), *boxes))
+    act.settle(lambda: await_services(_names(services), *boxes))
 
     with act:
         tasks = {service.name: service.running() for service in services}
