@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from netfacts.engine.image import load_image
 from netfacts.engine.source import Installation
+from netfacts.lab.agent import Reply
 from netfacts.lab.machine import Machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, ProbeError
@@ -83,7 +84,9 @@ class Engine:
         except ProbeError as error:
             raise EngineError("could not start dockerd", where=self.machine.name, returned=error.returned) from None
         self.pid = spawned["pid"]
-        until(self._answers, what="dockerd to answer", timeout_s=_READY_S, error=self._failure)
+        # Asked for once and answered when it happens: what is looked at again and again is the socket alone.
+        end = self.machine.agent.submit("wait", pid=self.pid, timeout_s=_READY_S)
+        until(lambda: self._answers(end), what="dockerd to answer", timeout_s=_READY_S, error=self._failure)
 
     def become(self, successor: Installation) -> None:
         """Start another engine in the place of this one, which was stopped: same machine, data, socket and flags.
@@ -123,8 +126,8 @@ class Engine:
         flags = {"--userland-proxy-path": "docker-proxy", "--init-path": "docker-init"}
         return [f"{flag}={programs / name}" for flag, name in flags.items() if (programs / name).exists()]
 
-    def _answers(self) -> bool:
-        if (status := self.exit_status()) is not None:
+    def _answers(self, end: Reply) -> bool:
+        if end.done() and (status := end.result()["exit"]) is not None:
             raise self._failure(f"dockerd ended with status {status}", Ended)
         if not os.path.exists(self.machine.path(_SOCKET)):
             return False
