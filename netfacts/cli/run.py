@@ -23,7 +23,7 @@ WORKERS = typer.Option(
     "-n",
     metavar="N",
     help="Labs at the same time; 0 runs all in one process.",
-    show_default="2 × cores, at most 4; with --from 3 ×, at most 6",
+    show_default="2 × cores, at most 4; with --from 4 ×, at most 8",
 )
 _Engine = typer.Option("auto", "--engine", "-e", metavar="SPEC", help=f"{KINDS}.")
 _From = typer.Option(

@@ -17,7 +17,7 @@ _SUITES = ROOT / "suites"
 # Workers per core, and at most: checks wait more than they work, for probes that Docker drops and engines that start, …
 _WORKERS = (2, 4)
 # … and most where one engine takes another's place.
-_TAKEOVER_WORKERS = (3, 6)
+_TAKEOVER_WORKERS = (4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
