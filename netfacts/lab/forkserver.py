@@ -36,12 +36,15 @@ class Keeper:
     """The process that waits for PID 1 of a machine, which ends with it."""
 
     def __init__(self, pidfd: int, stdin: int, stdout: int) -> None:
-        self._pidfd = pidfd
+        # A file object can be closed twice; a number might be another file's by then.
+        self._pidfd = os.fdopen(pidfd, "rb", buffering=0)
         self.stdin = os.fdopen(stdin, "wb")
         self.stdout = os.fdopen(stdout, "rb", buffering=0)
 
     def has_ended(self, timeout_s: float = 0.0) -> bool:
         """Say whether it has ended, or does in this time."""
+        if self._pidfd.closed:
+            return True
         watch = select.poll()
         watch.register(self._pidfd, select.POLLIN)
         return bool(watch.poll(timeout_s * 1000))
@@ -49,7 +52,7 @@ class Keeper:
     def kill(self) -> None:
         """End it and the machine, and wait for that."""
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            signal.pidfd_send_signal(self._pidfd.fileno(), signal.SIGKILL)
         self.has_ended(_START_S)
 
     def hang_up(self) -> None:
@@ -58,10 +61,10 @@ class Keeper:
             self.stdin.close()
 
     def close(self) -> None:
-        """Let go of it, when it has ended."""
+        """Let go of it, when it has ended. Again is no error."""
         self.hang_up()
         self.stdout.close()
-        os.close(self._pidfd)
+        self._pidfd.close()
 
 
 class ForkServer:
