@@ -13,12 +13,16 @@ _STAMP = re.compile(r"netfacts-(\d+)-(\d+)(-[a-z0-9-]+)?")
 
 
 def start_time(pid: int) -> int | None:
-    """Give when a process started, in clock ticks since boot; None where there is no such process."""
+    """Give when a process started, in clock ticks since boot; None where there is none, or none any more.
+
+    One that has ended but whose parent has not been told yet owns nothing: orphans wait for a busy PID 1.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return int(stat.rpartition(")")[2].split()[19])
+    state, *rest = stat.rpartition(")")[2].split()
+    return None if state in ("Z", "X") else int(rest[18])
 
 
 def stamp(suffix: str = "") -> str:

@@ -87,6 +87,18 @@ def test_stamp_of_an_ended_process_is_dead(dead: str) -> None:
     assert owner_is_dead(dead)
 
 
+def test_stamp_of_a_process_that_nobody_has_waited_for_is_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        name = f"netfacts-{process.pid}-{start_time(process.pid)}"
+        assert not owner_is_dead(name)
+        assert process.stdin is not None
+        process.stdin.close()
+        # WNOWAIT: it stays a zombie.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+
+        assert owner_is_dead(name)
+
+
 def test_stamp_of_a_pid_that_was_given_to_another_is_dead() -> None:
     """This process has the PID, but started at another time."""
     assert owner_is_dead(f"netfacts-{os.getpid()}-{(start_time(os.getpid()) or 0) - 1}")
