@@ -143,8 +143,19 @@ def converse(
 
 
 def foreground(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> int:
-    """Run a program in the foreground, on this terminal, and give its exit status. Ctrl-C is left to it."""
+    """Run a program in the foreground, on this terminal, and give its exit status. Ctrl-C is left to it.
+
+    So is SIGTERM, which is passed on.
+    """
     process = subprocess.Popen(argv, cwd=cwd, env=env)
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        return _outlast(process, timeout_s)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _outlast(process: subprocess.Popen[bytes], timeout_s: float) -> int:
     waited = 0.0
     while True:
         try:
