@@ -7,11 +7,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Never
 
 from netfacts.model.errors import NetfactsError
 
@@ -140,6 +141,16 @@ def converse(
         env=env,
         start_new_session=True,
     )
+
+
+def become(argv: Sequence[str], *, env: Mapping[str, str]) -> Never:
+    """Have a program take this process's place: its terminal, signals and exit status are all its own.
+
+    Raises: FileNotFoundError where there is no such program.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvpe(argv[0], list(argv), dict(env))
 
 
 def foreground(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> int:

@@ -71,6 +71,13 @@ def has(name: str) -> bool:
     return _has_link(name)
 
 
+def has_already(name: str) -> bool:
+    """Say whether the kernel has a feature without loading modules that decide over the machine's own traffic."""
+    if name == "br_netfilter":
+        return Path("/proc/sys/net/bridge").is_dir()
+    return has(name)
+
+
 def _has_link(kind: str) -> bool:
     """Try to make such a link; the kernel loads the module if there is one."""
     with Segment("scratch") as scratch:

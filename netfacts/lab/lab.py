@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from netfacts.lab.machine import Machine
 from netfacts.lab.wire import Segment
 from netfacts.model.errors import LabError
-from netfacts.model.lab import LabSpec
+from netfacts.model.lab import LabSpec, MachineSpec
 
 
 class Lab:
@@ -18,8 +18,8 @@ class Lab:
     Undo: `close`, or the end of this process in whatever way.
     """
 
-    def __init__(self, spec: LabSpec) -> None:
-        """Build it.
+    def __init__(self, spec: LabSpec, *, kind_of: Callable[[MachineSpec], type[Machine]] = lambda _: Machine) -> None:
+        """Build it; `kind_of` says which machines are there already and are only visited.
 
         Raises: LabError; nothing is left then.
         """
@@ -29,7 +29,7 @@ class Lab:
         try:
             segments = {wire.name: self._stack.enter_context(Segment(wire.name)) for wire in spec.segments}
             with ThreadPoolExecutor(len(spec.machines)) as pool:
-                started = [pool.submit(Machine, machine, spec) for machine in spec.machines]
+                started = [pool.submit(kind_of(machine), machine, spec) for machine in spec.machines]
                 failures: list[BaseException] = []
                 for future in started:
                     error = future.exception()

@@ -235,3 +235,15 @@ def test_another_s_cache_can_be_read_but_not_changed(unprivileged: Netfacts, bun
         assert added.returncode == 3
         assert "could not write to the cache of engines" in added.stderr
         assert len(left(Path(name) / "netfacts" / "engines")) == 1
+
+
+def test_name_of_a_bundle_is_listed_as_it_is(engines: Engines, cache: Path, bundles: tuple[Path, Path]) -> None:
+    """And not taken for markup, nor by the terminal for an order."""
+    odd = bundles[0].rename(bundles[0].with_name("[red]x[bold]\x1b[2J.tgz"))
+
+    added = engines("add", f"static:{odd}")
+    listed = engines("list")
+
+    assert (added.returncode, listed.returncode) == (0, 0), added.stderr + listed.stderr
+    assert "[red]x[bold]␛[2J.tgz" in listed.stdout.replace("\n", "")
+    assert "\x1b" not in added.stdout + listed.stdout

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -11,14 +14,17 @@ from pathlib import Path
 import pytest
 
 from netfacts.model.verdict import Verdict
-from reports.record import read
-from selftests.whole.conftest import Run, Start, held, now
+from reports.record import Record, read
+from selftests.reports.test_arbitrary_records import assert_leads_nowhere_else
+from selftests.whole.conftest import STAGE, Run, Start, held, now
 from selftests.whole.test_kills import swept
-from selftests.whole.test_run import allure, junit
+from selftests.whole.test_run import allure, junit, shown
 
 _KILLS = int(os.environ.get("NETFACTS_SELFTEST_KILLS", "20"))
 # About what a run of the three checks takes.
 _RUN_S = 6.0
+# A run of three checks in a lab that is used again, on a busy machine.
+_PROMPT_S = 30.0
 
 
 def verdicts(run: Run) -> dict[str, Verdict]:
@@ -134,3 +140,115 @@ def test_run_that_ends_at_any_moment_leaves_nothing(staged: Path, start: Start, 
     if (run.out / "record.jsonl").exists():
         assert read(run.out).interrupted
     swept(run)
+
+
+# -- faults that a check meets with by itself
+
+
+@pytest.fixture
+def faulty(checkout: Path) -> Path:
+    """A checkout with the checks of `stage/faults.py` alone."""
+    shutil.rmtree(checkout / "suites" / "dns")
+    (checkout / "facts" / "dns.toml").unlink()
+    shutil.copy(STAGE / "faults.toml", checkout / "facts" / "fault.toml")
+    (checkout / "suites" / "fault").mkdir()
+    shutil.copy(STAGE / "faults.py", checkout / "suites" / "fault" / "test_faults.py")
+    return checkout
+
+
+def assert_told(run: Run, expected: dict[str, Verdict]) -> Record:
+    """Assert that record, page, JUnit and Allure have these verdicts, and that nothing is left. Gives the record."""
+    assert verdicts(run) == junit(run.out) == allure(run.out) == expected
+    told = shown(run.out)
+    assert {fact: told[fact] for fact in expected} == expected
+    record = read(run.out)
+    assert record.end is not None
+    assert not record.interrupted
+    assert "Traceback" not in run.said()
+    run.until_nothing_is_left()
+    swept(run)
+    return record
+
+
+def test_no_free_subnet_costs_its_check_alone_and_is_told_in_the_engine_s_words(faulty: Path, start: Start) -> None:
+    run = start(faulty, "-n", "0", "-k", "test_no_free_subnet or test_last")
+    run.until_verdict()
+
+    assert run.wait() == 3, run.said()
+    record = assert_told(run, {"fault.no-subnet": Verdict.INCONCLUSIVE, "fault.last": Verdict.CONFORMS})
+    reason = record.verdicts[0].reason
+    assert "the engine refused to create network second" in reason
+    # "fully subnetted" from 25 on, "non-overlapping" before.
+    assert re.search(r"fully subnetted|non-overlapping IPv4 address pool", reason)
+    assert reason.splitlines()[1].strip() in html.unescape((run.out / "index.html").read_text())
+
+
+def test_containers_that_do_not_do_as_told_are_removed_all_the_same(faulty: Path, start: Start) -> None:
+    """One takes no notice of SIGTERM, one is stopped: both go at once, and the next check gets the same lab."""
+    run = start(faulty, "-n", "0", "-k", "test_deaf or test_stopped or test_last")
+    run.until_verdict()
+
+    assert run.wait() == 0, run.said()
+    facts = ("fault.deaf", "fault.stopped", "fault.last")
+    record = assert_told(run, dict.fromkeys(facts, Verdict.CONFORMS))
+    assert record.end is not None
+    assert record.end.labs == 1
+    # What waits for an end in order waits for ten seconds with each.
+    assert record.end.duration_s < _PROMPT_S
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_check_that_hangs_is_ended_and_costs_no_other(faulty: Path, start: Start, workers: str) -> None:
+    run = start(faulty, "-n", workers, "-k", "test_first or test_hangs or test_last")
+    run.until_verdict()
+
+    assert run.wait() == 3, run.said()
+    assert (run.stage / "hanging").exists()
+    record = assert_told(
+        run,
+        {
+            "fault.first": Verdict.CONFORMS,
+            "fault.hangs": Verdict.INCONCLUSIVE,
+            "fault.last": Verdict.CONFORMS,
+        },
+    )
+    (hung,) = (line for line in record.verdicts if line.fact == "fault.hangs")
+    assert "Timeout" in hung.reason
+    assert hung.worker == ("gw0" if workers == "1" else "")
+    assert "Timeout" in (run.out / "index.html").read_text()
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_check_without_a_judgement_is_inconclusive_everywhere(faulty: Path, start: Start, workers: str) -> None:
+    """Allure would call a failure what has nothing to do with the engine."""
+    run = start(faulty, "-n", workers, "-k", "test_stray or test_silent or test_last")
+    run.until_verdict()
+
+    assert run.wait() == 3, run.said()
+    record = assert_told(
+        run,
+        {
+            "fault.stray": Verdict.INCONCLUSIVE,
+            "fault.silent": Verdict.INCONCLUSIVE,
+            "fault.last": Verdict.CONFORMS,
+        },
+    )
+    reasons = {line.fact: line.reason for line in record.verdicts}
+    assert reasons["fault.stray"].startswith("AssertionError")
+    assert "never came to `claim.judge`" in reasons["fault.silent"]
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_nasty_texts_are_told_everywhere_and_do_nothing_anywhere(faulty: Path, start: Start, workers: str) -> None:
+    run = start(faulty, "-n", workers, "-k", "test_nasty or test_last")
+    run.until_verdict()
+
+    assert run.wait() == 1, run.said()
+    record = assert_told(run, {"fault.nasty": Verdict.DEVIATES, "fault.last": Verdict.CONFORMS})
+    evidence = next(one for one in record.verdicts[0].evidence if one.title.startswith("\x1b]0;mine"))
+    assert evidence.text == evidence.title
+    page = (run.out / "index.html").read_text()
+    assert_leads_nowhere_else(page)
+    assert "␛]0;mine␇␛[2J␀␋" in page
+    assert not {"\x1b", "\x07", "\x00", "\x0b", "\x85"} & set(page + run.said())
+    assert "␛]0;mine␇" in run.said()
