@@ -127,12 +127,12 @@ class Censor:
     def _ipv4(self, text: str) -> str:
         return self._stand_ins.ipv4(IPv4Address(".".join(str(int(byte)) for byte in text.split("."))))
 
-    def _ipv6(self, text: str, address: IPv6Address) -> str:
+    def _ipv6(self, text: str, address: IPv6Address, *, port: bool) -> str:
         said = self._stand_ins.ipv6(address)
         if IPv6Address(said) == address:
             return text
-        # Written out like what it stands for: a port may follow, which would become a part of a short one.
-        return said if "::" in text else IPv6Address(said).exploded
+        # A port that follows would become a part of a short one.
+        return IPv6Address(said).exploded if port else said
 
     def _reverse(self, text: str) -> str:
         octets = text.removesuffix(".in-addr.arpa").split(".")
@@ -149,7 +149,7 @@ class Censor:
         while at < len(run):
             address, end = (None, at) if glued and run.startswith("::", at) else _ipv6_at(run, at)
             if address is not None:
-                yield self._ipv6(run[at:end], address)
+                yield self._ipv6(run[at:end], address, port=run.startswith(":", end))
                 at = end
             elif match := _MAC_OR_IPV4.match(run, at):
                 mac = match["mac"]

@@ -113,7 +113,7 @@ def _check_first(line: bytes, file: Path) -> None:
         raise UsageError(
             "could not read a record of another schema",
             where=str(file),
-            returned=f"the record has schema {head['schema']}, this netfacts reads {' and '.join(map(str, READABLE))}",
+            returned=f"the record has schema {head['schema']}, this netfacts reads {', '.join(map(str, READABLE))}",
             remedy=f"read it with the netfacts that wrote it ({head.get('netfacts', 'not recorded')}), or run again",
         )
 

@@ -177,9 +177,10 @@ class _Redactor:
 
     def _host(self, line: HostLine) -> HostLine:
         """What kinds of things came and went, without the things."""
-        return HostLine(
-            left=[_kind_of(change) for change in line.left],
-            others=[_kind_of(change) for change in line.others],
+        lists = {name: value for name in line.__struct_fields__ if isinstance(value := getattr(line, name), list)}
+        return msgspec.structs.replace(
+            self._line(line),
+            **{name: [_kind_of(entry) for entry in entries] for name, entries in lists.items()},
             unknown=self._reason(line.unknown),
         )
 

@@ -103,7 +103,8 @@ def _survivors(record: Record) -> list[RenderableType]:
 
 def _host(host: HostLine) -> list[Text]:
     if host.is_as_before:
-        return [Text("host    as it was before", style="dim")]
+        unread = f" (not compared, as only root may read it: {', '.join(host.unread)})" if host.unread else ""
+        return [Text(visible(f"host    as it was before{unread}"), style="dim")]
     said = [f"✗ could not be compared: {host.unknown}"] if host.unknown else []
     if host.left:
         said.append(f"✗ {count(len(host.left), 'difference')} that the run made, or that nothing else explains:")

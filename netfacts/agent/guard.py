@@ -30,6 +30,13 @@ _READERS = {
     "docker": (re.compile(r".*"), re.compile(r".*", re.DOTALL)),
 }
 
+_FOR_ROOT_ALONE = {
+    "capture": "capture packets",
+    "processes": "look at the processes of others",
+    "sockets": "look whose sockets there are",
+}
+_FOR_ROOT = frozenset(_READERS) - {"ip", "docker"}
+
 
 class OffLimits(Exception):
     """What was asked would change the machine."""
@@ -39,6 +46,7 @@ class Guard:
     """Judges requests on a machine that is somebody's."""
 
     def __init__(self) -> None:
+        self._privileged = os.geteuid() == 0
         self._net = _inode("self", "net")
         self._mnt = _inode("self", "mnt")
 
@@ -47,6 +55,8 @@ class Guard:
 
         Raises: OffLimits that says what it would change.
         """
+        if not self._privileged:
+            self._check_rights(op, net, args)
         match op:
             case "furnish" | "spawn" | "signal":
                 raise OffLimits(f"{op}: processes here are not netfacts' own")
@@ -58,6 +68,19 @@ class Guard:
             case "exec" if self._is_own(net) and not _reads(args["argv"]):
                 raise OffLimits(f"it would run {' '.join(args['argv'])}")
 
+    def _check_rights(self, op: str, net: str, args: dict[str, Any]) -> None:
+        """Let pass what needs no root. Raises: OffLimits."""
+        if net:
+            raise OffLimits("it needs root: it would enter a container's network namespace")
+        if op in _FOR_ROOT_ALONE:
+            raise OffLimits(f"it needs root: it would {_FOR_ROOT_ALONE[op]}")
+        if op == "write" or (
+            op == "files" and not all(_is_readable(args.get("root", "") + one) for one in args["paths"])
+        ):
+            raise OffLimits("it needs root: it would read or write files of a container")
+        if op == "exec" and args["argv"][0] in _FOR_ROOT and args["argv"][1:] != ["--version"]:
+            raise OffLimits(f"it needs root: it would run {args['argv'][0]}")
+
     def _is_own(self, net: str) -> bool:
         """Whether this is the machine's own network namespace; a container in host mode has that."""
         return not net or os.stat(net).st_ino == self._net
@@ -65,6 +88,17 @@ class Guard:
     def _is_in_container(self, path: str) -> bool:
         match = _IN_CONTAINER.fullmatch(path)
         return match is not None and "/../" not in path and _inode(match[1], "mnt") != self._mnt
+
+
+def _is_readable(path: str) -> bool:
+    """Whether a file may be read, or is not there."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return os.access(path, os.R_OK)
 
 
 def _inode(pid: str, kind: str) -> int:

@@ -104,4 +104,4 @@ def _chosen(doomed: str) -> list[Entry]:
 
 
 def _say(text: str) -> None:
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    Console().print(visible(text), markup=False, highlight=False, soft_wrap=True)

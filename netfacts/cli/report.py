@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 
 from netfacts.model.errors import UsageError
-from netfacts.model.record import Line
 from reports import change_terminal, html, terminal, upgrade
+from reports.merge import lines
 from reports.page import write
-from reports.record import NAME, Record, locate, read
+from reports.record import NAME, locate, read
 from reports.redact import redact
 
 _SHORTEST_WORD = 3
@@ -73,7 +73,7 @@ def _redact(place: Path, out: Path | None, words: list[str], console: Console) -
     record = redact(read(locate(place)), hosts=[socket.gethostname()], words=words)
     source = locate(place).resolve().parent
     folder = _make(out or source.with_name(f"{source.name}-redacted"))
-    text = b"".join(msgspec.json.encode(line) + b"\n" for line in _lines(record)).decode()
+    text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines(record)).decode()
     html.replace(folder / NAME, text, what="a redacted record", remedy="--out DIR, a folder of yours")
     terminal.show(record, write(folder), console=console)
     console.print(
@@ -81,12 +81,6 @@ def _redact(place: Path, out: Path | None, words: list[str], console: Console) -
         "netfacts can't know, such as those of other machines, go with --also NAME.",
         highlight=False,
     )
-
-
-def _lines(record: Record) -> list[Line]:
-    lines: list[Line] = [record.run, *record.labs, *record.portraits, *record.timings, *record.facts]
-    lines += [*record.verdicts, *record.sabotages]
-    return lines + [line for line in (record.host, record.end) if line is not None]
 
 
 def _make(folder: Path) -> Path:

@@ -254,7 +254,12 @@ class Engine:
         backend = (about.get("FirewallBackend") or {}).get("Driver", "iptables")
         if not backend.startswith("iptables"):
             return str(backend)
-        return "iptables-nft" if "nf_tables" in self.execute(["iptables", "--version"]).out else "iptables-legacy"
+        try:
+            said = self.execute(["iptables", "--version"]).out
+        except ProbeError:
+            # Not where this one looks for it, who is not root: the variant stays unknown.
+            return "iptables"
+        return "iptables-nft" if "nf_tables" in said else "iptables-legacy"
 
     @property
     def version(self) -> Version:

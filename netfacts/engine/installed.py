@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Never
 
@@ -10,6 +11,7 @@ from netfacts.engine.image import load_image
 from netfacts.engine.source import Installation
 from netfacts.lab.machine import Machine
 from netfacts.model.errors import EngineError, OffLimits, ProbeError
+from netfacts.run import Finished
 
 INSTALLED = Installation("installed", None)
 RUN_LABEL = "org.netfacts.run"
@@ -22,8 +24,9 @@ class InstalledEngine(Engine):
     """A dockerd of the machine that a lab's host is."""
 
     private = False
+    flags: tuple[str, ...] = ()
 
-    def __init__(self, machine: Machine, socket: str, *, owner: str) -> None:
+    def __init__(self, machine: Machine, socket: str, *, owner: str, privileged: bool = True) -> None:
         """Look at it. What is made on it bears `owner`, the stamp of the agent that removes it when netfacts ends.
 
         Raises: EngineError where it does not answer.
@@ -34,10 +37,13 @@ class InstalledEngine(Engine):
         self.cgroup = ""
         self.labels = {RUN_LABEL: owner}
         self.image = f"netfacts/probe:{owner}"
-        daemon = self._daemon()
-        self.pid = int(daemon["pid"])
-        self.flags = tuple(daemon["argv"][1:])
         self.check_alive()
+        self.pid = 0
+        if privileged:
+            # To others than root a process's namespaces do not show.
+            daemon = self._daemon()
+            self.pid = int(daemon["pid"])
+            self.flags = tuple(daemon["argv"][1:])
 
     def _daemon(self) -> dict[str, Any]:
         """Find its process: the dockerd in the machine's own namespaces, and not one of a lab's.
@@ -55,6 +61,16 @@ class InstalledEngine(Engine):
                 remedy="start it (`systemctl start docker`); a rootless engine is none of the machine's",
             )
         return found[0]
+
+    def execute(self, argv: Sequence[str], *, text: str = "", timeout_s: float = 10.0) -> Finished:
+        """Run a program where the engine is; without root in the machine's mount namespace, which mostly is the same.
+
+        Raises: ProbeError where it can't be started; OffLimits where it would change the machine.
+        """
+        if self.pid:
+            return super().execute(argv, text=text, timeout_s=timeout_s)
+        env = {"PATH": self.installation.path, "LC_ALL": "C"}
+        return self.machine.execute(argv, env=env, text=text, timeout_s=timeout_s)
 
     def load(self) -> None:
         """Load the probe image."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from netfacts.lab.machine import Machine
 from netfacts.lab.wire import Segment
-from netfacts.model.errors import LabError
+from netfacts.model.errors import LabError, OffLimits
 from netfacts.model.lab import LabSpec, MachineSpec
 
 
@@ -52,14 +52,19 @@ class Lab:
 
     def _serve_names(self) -> None:
         """Open the lab's DNS server: it knows the machines as NAME.lab, and says NXDOMAIN to everything else."""
-        names = {f"{machine.name}.lab": machine.address for machine in self.machines.values()}
+        names = {f"{machine.name}.lab": machine.address for machine in self.machines.values() if machine.spec.ports}
         for machine in self.machines.values():
             if machine.spec.resolver:
                 for kind in ("dns-udp", "dns-tcp"):
                     machine.agent.call("listen", kind=kind, address="0.0.0.0", port=53, names=names)
 
     def __getitem__(self, name: str) -> Machine:
-        """Give the machine of this name."""
+        """Give the machine of this name.
+
+        Raises: OffLimits where the lab has but the machine that is visited.
+        """
+        if name not in self.machines and not self.spec.segments:
+            raise OffLimits(f"it needs root: machine {name} is a namespace")
         return self.machines[name]
 
     def check_alive(self) -> None:

@@ -39,7 +39,7 @@ class Machine:
         Raises: LabError.
         """
         self.spec = spec
-        self.lab = lab
+        self._lab = lab
         self.name = spec.name
         self.agent = Agent(spec.name)
         sysctls = dict(_SYSCTLS)
@@ -56,6 +56,11 @@ class Machine:
         except BaseException:
             self.agent.close()
             raise
+
+    @property
+    def lab(self) -> LabSpec:
+        """The lab that it is part of, as declared."""
+        return self._lab
 
     @property
     def address(self) -> str:

@@ -32,14 +32,28 @@ class VisitedMachine(Machine):
         Raises: LabError.
         """
         self.spec = spec
-        self.lab = lab
+        self._lab = lab
         self.name = spec.name
         self._prefix = f"nf{secrets.token_hex(3)}p"
         self.agent = Agent(spec.name, guarded=True)
 
     def interface(self, number: int = 0) -> str:
         """Give the name of the interface on the machine's port of this number: one that nobody else has."""
+        self._require_wires()
         return f"{self._prefix}{number}"
+
+    @property
+    def lab(self) -> LabSpec:
+        """The lab that it is part of, as declared.
+
+        Raises: OffLimits where it has no segments, because whoever runs this may not make any.
+        """
+        self._require_wires()
+        return self._lab
+
+    def _require_wires(self) -> None:
+        if not self.spec.ports:
+            raise OffLimits("it needs root: it would wire the host to a lab", where=self.name)
 
     @property
     def netlink(self) -> Netlink:
@@ -73,6 +87,12 @@ class VisitedMachine(Machine):
 
     def _refuse(self, what: str) -> Never:
         raise OffLimits(f"it would change {what}", where=self.name)
+
+
+def unwired(spec: LabSpec) -> LabSpec:
+    """Give a lab with nothing but the machine that is visited: all that one can have who may not make namespaces."""
+    host = msgspec.structs.replace(next(one for one in spec.machines if one.engine), ports=(), gateway="")
+    return msgspec.structs.replace(spec, segments=(), machines=(host,))
 
 
 def on_free_subnets(spec: LabSpec, taken: Iterable[str]) -> LabSpec:

@@ -10,7 +10,7 @@ from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 SCHEMA = 3
 READABLE = (1, 2, 3)
 """Schemas that can be read: 2 added to 1 what a record of one engine taking another's place holds, and portraits; 3
-what a visit to somebody's machine has left there."""
+what labs looked like in which a check did not conform, and what a visit to somebody's machine has left there."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,6 +146,8 @@ class HostLine(msgspec.Struct, frozen=True, kw_only=True, tag="host", tag_field=
     """What the run has left there, or nothing else explains: a failure of the run."""
     others: list[str] = []
     """What others have changed meanwhile."""
+    unread: list[str] = []
+    """What could not be compared, because only root may read it."""
     unknown: str = ""
     """Why it could not be found out."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from netfacts.engine import Engine
-from netfacts.model.errors import ProbeError
+from netfacts.model.errors import OffLimits, ProbeError
 from netfacts.observe.api import fetch
 from netfacts.observe.firewall import rules
 
@@ -25,7 +26,7 @@ _BUILT_BY_ENGINES = re.compile(
 )
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Change:
     """A thing that came or went. `part` names what kind of thing it is."""
 
@@ -42,17 +43,19 @@ class Inventory:
     """A machine's things by the part that they belong to, such as links, routes or processes; each as one line."""
 
     parts: dict[str, Counter[str]]
+    unread: tuple[str, ...] = ()
+    """Parts that only root may read."""
 
     def changes(self, later: Inventory) -> list[Change]:
         """Say what came and what went until `later`."""
         found = []
-        for part, before in self.parts.items():
-            after = later.parts[part]
+        for part in self.parts.keys() & later.parts.keys():
+            before, after = self.parts[part], later.parts[part]
             if part == "kernel parameters":
                 before, after = _of_common_links(before, after)
-            found += [Change(part, thing, came=False) for thing in before - after]
-            found += [Change(part, thing, came=True) for thing in after - before]
-        return sorted(found)
+            found += [Change(part, thing, came=False) for thing in (before - after).elements()]
+            found += [Change(part, thing, came=True) for thing in (after - before).elements()]
+        return sorted(found, key=lambda change: (change.part, change.came, change.thing))
 
 
 def take(engine: Engine) -> Inventory:
@@ -60,22 +63,14 @@ def take(engine: Engine) -> Inventory:
 
     Raises: ProbeError.
     """
-    return Inventory(
-        {
-            "links": Counter(_links(engine)),
-            "addresses": Counter(_addresses(engine)),
-            "routes": Counter(_routes(engine)),
-            "routing rules": Counter(_lines(engine, "ip", "rule")),
-            "iptables": Counter(_rules(engine, 4)),
-            "ip6tables": Counter(_rules(engine, 6)),
-            "nftables": Counter(_nftables(engine)),
-            "kernel parameters": Counter(_parameters(engine)),
-            "engine": Counter(_objects(engine)),
-            "processes": Counter(_processes(engine)),
-            "mounts": Counter(_mounts(engine)),
-            "cgroups": Counter(engine.machine.agent.call("folders", path="/sys/fs/cgroup")),
-        }
-    )
+    parts: dict[str, Counter[str]] = {}
+    unread = []
+    for part, read in _READERS.items():
+        try:
+            parts[part] = Counter(read(engine))
+        except OffLimits:
+            unread.append(part)
+    return Inventory(parts, tuple(unread))
 
 
 def is_owned(change: Change, marks: Iterable[str]) -> bool:
@@ -138,12 +133,15 @@ def _routes(engine: Engine) -> list[str]:
     ]
 
 
-def _lines(engine: Engine, *argv: str) -> list[str]:
-    done = engine.machine.execute(argv)
-    return [line.strip() for line in done.checked(f"could not run {argv[0]}", ProbeError).out.splitlines()]
+def _routing_rules(engine: Engine) -> list[str]:
+    found = []
+    for family in _FAMILIES:
+        done = engine.machine.execute(["ip", family, "rule"]).checked("could not read routing rules", ProbeError)
+        found += [f"{family} {line.strip()}" for line in done.out.splitlines()]
+    return found
 
 
-def _rules(engine: Engine, family: int) -> list[str]:
+def _rules(engine: Engine, *, family: int) -> list[str]:
     ruleset = rules(engine, family=family)
     # A table's own chains come with whoever looks into it, and accept then: that is no difference.
     chains = [f"{table} {chain} {policy}" for (table, chain), policy in ruleset.chains.items() if policy != "ACCEPT"]
@@ -237,3 +235,24 @@ def _mounts(engine: Engine) -> list[str]:
     text = engine.machine.read("/proc/self/mountinfo")[0] or ""
     rows = [line.split() for line in text.splitlines()]
     return [f"{row[4]} {row[row.index('-') + 1]}" for row in rows if "-" in row]
+
+
+def _cgroups(engine: Engine) -> list[str]:
+    found: list[str] = engine.machine.agent.call("folders", path="/sys/fs/cgroup")
+    return found
+
+
+_READERS: dict[str, Callable[[Engine], list[str]]] = {
+    "links": _links,
+    "addresses": _addresses,
+    "routes": _routes,
+    "routing rules": _routing_rules,
+    "iptables": partial(_rules, family=4),
+    "ip6tables": partial(_rules, family=6),
+    "nftables": _nftables,
+    "kernel parameters": _parameters,
+    "engine": _objects,
+    "processes": _processes,
+    "mounts": _mounts,
+    "cgroups": _cgroups,
+}

@@ -80,7 +80,8 @@ class Taps:
             try:
                 said = question.reply.result(max(0.0, deadline - time.monotonic()))
             except (NetfactsError, FutureTimeout) as error:
-                remarks.append(f"{machine.name}: its packets can't be had: {str(error) or 'no answer in time'}")
+                words = " ".join(str(error).split()) or "no answer in time"
+                remarks.append(f"{machine.name}: its packets can't be had: {words}")
                 continue
             skew_s = question.skew_s(said["now"])
             found = [
@@ -100,7 +101,8 @@ class _Asked:
     """A tap that has been asked for what it has, and the time around that."""
 
     def __init__(self, machine: Machine, tap: Reply, began: float, deadline: float) -> None:
-        self._sent = self._came = time.time()
+        self._sent = time.time()
+        self._came = 0.0
         self.reply = self._ask(machine, tap, began, deadline)
         self.reply.add_done_callback(self._note)
 
@@ -120,7 +122,9 @@ class _Asked:
 
     def skew_s(self, now: float) -> float:
         """Say how far the machine's clock is ahead: nothing where it may well be the same clock."""
-        return 0.0 if self._sent <= now <= self._came else now - (self._sent + self._came) / 2
+        # Whoever waits for an answer may hear of it before it is noted.
+        came = self._came or time.time()
+        return 0.0 if self._sent <= now <= came else now - (self._sent + came) / 2
 
 
 def _ports(machine: Machine) -> list[str]:

@@ -41,7 +41,7 @@ class Host:
         self._tamper = tamper
         # Names are unlike in every check, so that nothing left behind can answer for another's.
         # Where the host asks somebody's nameservers, a lab's names, and what a check asks for, go to the lab's own.
-        self._nameservers = [] if engine.private else [str(engine.machine.lab.resolver)]
+        self._nameservers = [] if engine.private or not self.machine.spec.ports else [str(self.machine.lab.resolver)]
         self._tag = secrets.token_hex(2)
         self.containers: list[Container] = []
         """What the check has made so far."""

@@ -237,13 +237,16 @@ def test_another_s_cache_can_be_read_but_not_changed(unprivileged: Netfacts, bun
         assert len(left(Path(name) / "netfacts" / "engines")) == 1
 
 
-def test_name_of_a_bundle_is_listed_as_it_is(engines: Engines, cache: Path, bundles: tuple[Path, Path]) -> None:
+def test_what_a_bundle_calls_itself_is_listed_as_it_is(engines: Engines, tmp_path: Path) -> None:
     """And not taken for markup, nor by the terminal for an order."""
-    odd = bundles[0].rename(bundles[0].with_name("[red]x[bold]\x1b[2J.tgz"))
+    odd = tmp_path / "[red]x[bold].tgz"
+    odd.write_bytes(bundle("28.5.2\x1b[2J"))
 
     added = engines("add", f"static:{odd}")
     listed = engines("list")
 
     assert (added.returncode, listed.returncode) == (0, 0), added.stderr + listed.stderr
-    assert "[red]x[bold]␛[2J.tgz" in listed.stdout.replace("\n", "")
+    assert "Docker Engine 28.5.2␛[2J" in added.stdout
+    assert "[red]x[bold].tgz" in listed.stdout.replace("\n", "")
+    assert "28.5.2␛[2J" in listed.stdout
     assert "\x1b" not in added.stdout + listed.stdout

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from netfacts.model.errors import UsageError
 from netfacts.model.record import FactLine, LabLine, Line, VerdictLine
 from netfacts.verdict import Recorder
-from reports import change_terminal, page, terminal, upgrade
+from reports import change_terminal, page, terminal, upgrade, wording
 from reports.merge import lines
 from reports.record import Record, read
 from selftests.reports.conftest import full_record
@@ -128,7 +128,8 @@ def assert_tame(text: str) -> None:
     assert not {one for one in bad if one.isascii() or "\x80" <= one <= "\x9f" or one in "\u202e\u2066"}
 
 
-@settings(max_examples=60, deadline=None)
+# Not made smaller where it fails: that takes minutes with what is so large.
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(records())
 def test_any_record_is_read_as_it_was_written_and_told_without_harm(
     tmp_path_factory: pytest.TempPathFactory, record: Record
@@ -151,6 +152,20 @@ def test_no_text_of_a_record_gives_orders_to_the_terminal(order: str) -> None:
 
     assert_tame(said)
     assert "engine " in said
+
+
+@pytest.mark.parametrize("text", ["[/]", "[bold]", "[link=https://x]y[/link]"])
+def test_no_text_of_a_record_is_markup_to_the_terminal(make: Any, text: str) -> None:
+    record = msgspec.structs.replace(
+        make.full(), facts=(make.fact("a.one", area=text),), verdicts=(make.verdict("a.one"),)
+    )
+
+    assert text in printed(terminal.render(record, Path("/out/index.html")))
+
+
+@pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00", "2026-13-01", "\x1b", ""])
+def test_time_that_is_none_stands_as_it_is(stamp: str) -> None:
+    assert wording.moment(stamp) == stamp
 
 
 def _filled(value: Any, text: str) -> Any:
@@ -252,6 +267,34 @@ def test_damaged_comparison_is_told_or_refused(tmp_path_factory: pytest.TempPath
     if not refused(lambda: upgrade.write(folder), where=path):
         assert_leads_nowhere_else((folder / "index.html").read_text("utf-8"))
         assert_tame(printed(change_terminal.render(upgrade.read(folder), folder / "index.html")))
+
+
+MISFITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "there is no kind 'upgrade'": lambda sheet: sheet.update(kind="upgrade"),
+    "there is no run 'after'": lambda sheet: sheet["runs"].pop(),
+    "there is no role 'x'": lambda sheet: sheet["runs"].append(sheet["runs"][0] | {"role": "x"}),
+    "there is no count 'fixed'": lambda sheet: sheet["counts"].pop("fixed"),
+    "there is no kind of change 'x'": lambda sheet: sheet["facts"][0].update(kind="x"),
+    "there is no place 'x'": lambda sheet: sheet["facts"][0]["seen"][0].update(where="x"),
+    "there is no places 'x'": lambda sheet: sheet["facts"][0].update(where=["x"]),
+    "there is no column 'x'": lambda sheet: sheet["facts"][0].update(before="x"),
+    "there is no column 'y'": lambda sheet: sheet["facts"][0]["cells"].update(y=sheet["facts"][0]["cells"]["before"]),
+    "there is no column 'after'": lambda sheet: sheet["columns"].pop(),
+    "there is no run 'x'": lambda sheet: sheet["took"].update(x={}),
+}
+
+
+@pytest.mark.parametrize("words", MISFITS)
+def test_comparison_whose_parts_do_not_fit_is_refused_with_what_is_missing(tmp_path: Path, words: str) -> None:
+    """All of the right types, and yet no page could be made of it."""
+    sheet = json.loads(upgrade.encode(two()))
+    MISFITS[words](sheet)
+    (tmp_path / upgrade.COMPARE).write_text(json.dumps(sheet))
+
+    with pytest.raises(UsageError, match="could not read a comparison") as caught:
+        upgrade.write(tmp_path)
+
+    assert caught.value.returned == words
 
 
 def test_comparison_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:

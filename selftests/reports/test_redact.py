@@ -69,7 +69,7 @@ def record_of(text: str, *, target: str = "embedded") -> Record:
         run=msgspec.structs.replace(full.run, target=target, missing={"vxlan": text}),
         labs=(lab_line("one-host"),),
         verdicts=(*full.verdicts, line),
-        host=HostLine(left=[f"+ links: {text}"], others=[f"- engine: {text}"], unknown=text),
+        host=HostLine(left=[f"+ links: {text}"], others=[f"- engine: {text}"], unread=[text], unknown=text),
     )
 
 
@@ -139,6 +139,9 @@ text = st.lists(st.builds(str.replace, st.sampled_from(FORMS), st.just("{}"), th
 @settings(deadline=None)  # a page is rendered each time, and the machine may be busy
 @given(text)
 @example("2001:db8:1::a 10.0.0.5 0.0.0.0:80->172.17.0.2:80/tcp, :::80->80/tcp")
+@example("0.0.0.0:80->fe80:0:0:1:1:::8080/tcp")
+@example("0.0.0.0:80->0000:0000:0000:0000:0000:0000:0000:0001:8080/tcp")
+@example("a\\n::2\\n00-00-00-00-00-01\\n")
 def test_no_address_is_left_anywhere(text: str) -> None:
     """Neither in the record nor on its page: no address, no MAC but those of nobody and the stand-ins."""
     record = redact(record_of(text))
@@ -330,7 +333,7 @@ class TestOnSomebodysEngine:
         assert line.reason == "it did not start\n  <left out>\n  → remove it"
         assert [piece.text for piece in (*line.evidence, *line.state)] == ["<left out>"] * 2
         assert record.host == HostLine(
-            left=["+ links: <left out>"], others=["- engine: <left out>"], unknown=line.reason
+            left=["+ links: <left out>"], others=["- engine: <left out>"], unread=["<left out>"], unknown=line.reason
         )
 
     def test_search_domains_go_from_all_texts(self) -> None:

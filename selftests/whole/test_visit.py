@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ from netfacts.engine.installed import RUN_LABEL
 from netfacts.lab import Lab, of_machine
 from netfacts.lab.stamp import remove_cgroups, stamp
 from netfacts.lab.wait import until
+from netfacts.model.errors import ProbeError
 from netfacts.model.lab import SHAPES
 from netfacts.observe.inventory import Inventory, take
 from netfacts.probe import listen, start_flow, stop_flows
@@ -244,3 +247,46 @@ def test_second_visit_at_the_same_time_is_refused(played: Played) -> None:
     assert "another run of netfacts" in done.out + done.err
     played.user.machine.kill(pid)
     until(lambda: not played.made_by_runs(), what="all that it made to go", timeout_s=60)
+
+
+# -- without root
+
+
+def test_visit_without_root_judges_what_the_api_tells_and_names_the_rest(played: Played) -> None:
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    python = _readable_python(played, nobody)
+    played.user.machine.execute(["chmod", "666", "/run/docker.sock"])
+    before = take(played.engine)
+    argv = [*nobody, python, *played.argv("-k", "modes or api or publish.basic or dns.scope", out="/tmp/nobody")[1:]]
+
+    done = played.user.machine.execute(argv, env=_ENVIRONMENT | _own_packages(), timeout_s=PATIENCE_S)
+
+    assert done.exit_status == 0, done.out + done.err
+    (text,) = played.user.machine.read("/tmp/nobody/record.jsonl")
+    lines = [json.loads(line) for line in (text or "").splitlines()]
+    verdicts = {line["fact"]: (line["verdict"], line["reason"]) for line in lines if line["kind"] == "verdict"}
+    assert verdicts["modes.name-of-default"][0] == "conforms"
+    assert verdicts["api.serves-1-24"][0] == "conforms"
+    for fact in ("publish.basic", "dns.scope"):
+        assert verdicts[fact][0] == "not_exercised"
+        assert "needs root" in verdicts[fact][1]
+    (host,) = [line for line in lines if line["kind"] == "host"]
+    assert host["left"] == []
+    assert "iptables" in host["unread"]
+    played.until_as_before(before)
+
+
+def _own_packages() -> dict[str, str]:
+    return {"PYTHONPATH": f"{ROOT}:{sysconfig.get_path('purelib')}"}
+
+
+def _readable_python(played: Played, nobody: Sequence[str]) -> str:
+    """An interpreter of this version that others than root can start, too. Needs: one."""
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        # setpriv may still start what the user whom it becomes may not.
+        again = "import msgspec, docker, os, sys; os.execv(sys.executable, [sys.executable, '-c', 'import pytest'])"
+        argv = [*nobody, python, "-c", again]
+        with contextlib.suppress(ProbeError):
+            if played.user.machine.execute(argv, env=_ENVIRONMENT | _own_packages()).exit_status == 0:
+                return python
+    pytest.skip(f"{sys.executable} can be read by root alone, and there is no other of its version")
