@@ -16,7 +16,7 @@ from typing import Any
 
 import dns.message
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netfacts.agent import probes
@@ -301,6 +301,7 @@ def test_any_bytes_of_an_http_server_end_in_an_outcome(data: bytes) -> None:
     assert json.dumps(answer)
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=60)
     | st.dictionaries(st.sampled_from(["echo", "peer", "name"]), st.text(max_size=4) | st.integers() | st.none()).map(

@@ -172,6 +172,7 @@ def _is_value_or_engine_error(ask: Callable[[], Any], *named: str) -> None:
     assert all(name in words for name in named)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(_places(CONTAINER))), JSON)
 @example(("State",), None)
 @example(("State", "Pid"), "4711")
@@ -189,6 +190,7 @@ def test_container_with_any_field_changed_is_one_or_an_engine_error(way: tuple[A
     _is_value_or_engine_error(lambda: of_container(saying(_changed(CONTAINER, way, new))), "container box", "host")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(_places(NETWORK))), JSON)
 @example(("IPAM",), [])
 @example(("IPAM", "Config"), {"Subnet": 1})
@@ -198,7 +200,7 @@ def test_network_with_any_field_changed_is_one_or_an_engine_error(way: tuple[Any
     _is_value_or_engine_error(lambda: of_network(saying(_changed(NETWORK, way, new))), "network net", "host")
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(BODIES, st.sampled_from([200, 201, 204, 304, 404, 409, 500, 503]))
 @example(b"{}", 500)
 @example(b"[]", 404)
@@ -224,6 +226,7 @@ def test_any_answer_to_anything_is_a_value_or_an_engine_error(body: bytes, statu
     _is_value_or_engine_error(Service([engine], "s", "svc").addresses, "svc", "host")
 
 
+@settings(deadline=None)
 @given(BODIES, st.sampled_from([200, 204, 404, 500]))
 @example(b"{}", 500)
 @example(b"[]", 200)
@@ -257,6 +260,7 @@ def test_what_has_gone_already_is_no_trouble() -> None:
     assert errors == []
 
 
+@settings(deadline=None)
 @given(BODIES, st.sampled_from([200, 404, 500]))
 @example(b"[{}]", 200)
 @example(b'[{"Status": null}]', 200)

@@ -13,7 +13,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netfacts.lab import Machine, Vantage
@@ -132,12 +132,14 @@ def _is_answer_or_error(answer: Callable[[bytes], bytes]) -> None:
     assert len(words) < 1000
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 @example(b"\xc0\x0c" * 40)
 def test_any_bytes_behind_our_own_number_are_an_answer_or_an_error(data: bytes) -> None:
     _is_answer_or_error(lambda question: question[:2] + data)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(2, 200), st.sampled_from([0, 1, 5, 41, 0x80, 0xC0, 0xFF]) | st.integers(0, 255))),
     st.integers(0, 300),

@@ -232,6 +232,7 @@ def test_damaged_record_is_told_or_refused(tmp_path_factory: pytest.TempPathFact
         assert_inert(Parsed(page.render(read(path))))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | _JSON.map(lambda value: json.dumps(value).encode()))
 @example(b"[" * 100_000)
 @example(b'{"kind":' * 100_000)
