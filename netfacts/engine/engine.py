@@ -13,9 +13,11 @@ from typing import Any
 
 import docker
 import docker.errors
+import msgspec
 import requests.exceptions
 from packaging.version import Version
 
+from netfacts.engine.answer import answer_of
 from netfacts.engine.image import IMAGE, load_image
 from netfacts.engine.source import Installation
 from netfacts.lab.agent import Reply
@@ -37,6 +39,26 @@ _CONFIG = "/run/netfacts/daemon.json"
 
 class Ended(EngineError):
     """The daemon ended instead of starting; `returned` holds the end of its log."""
+
+
+class _Component(msgspec.Struct):
+    Name: str = "?"
+    Version: str = "?"
+
+
+class _Version(msgspec.Struct):
+    Version: str
+    ApiVersion: str
+    Components: list[_Component] | None = None
+
+
+class _Backend(msgspec.Struct):
+    Driver: str = "iptables"
+
+
+class _About(msgspec.Struct):
+    Driver: str = ""
+    FirewallBackend: _Backend | None = None
 
 
 class Engine:
@@ -233,8 +255,10 @@ class Engine:
 
         Raises: EngineError.
         """
-        said: dict[str, Any] = self.api.version()
-        about: dict[str, Any] = self.api.info()
+        said: dict[str, Any] = answer_of(self, "say its version", self.api.version, like=_Version)
+        about: dict[str, Any] = answer_of(self, "describe itself", self.api.info, like=_About)
+        # Expectations go by it: an engine without one is no subject, and to be refused before any check.
+        engine_version(said["Version"])
         components = {
             str(part.get("Name", "?")): str(part.get("Version", "?"))
             for part in said.get("Components") or ()
