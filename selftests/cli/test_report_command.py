@@ -83,7 +83,7 @@ def test_record_of_another_schema_is_refused_with_both_numbers(netfacts: Netfact
     done = netfacts("report", str(run_folder))
 
     assert done.returncode == 4
-    assert f"the record has schema 7, this netfacts reads {' and '.join(map(str, READABLE))}" in done.stderr
+    assert f"the record has schema 7, this netfacts reads {', '.join(map(str, READABLE))}" in done.stderr
     assert not (run_folder / "index.html").exists()
 
 
