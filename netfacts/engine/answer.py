@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import docker.errors
 import msgspec
 import requests.exceptions
 
+from netfacts.lab.machine import Machine
 from netfacts.model.errors import EngineError
-
-if TYPE_CHECKING:
-    from netfacts.engine.engine import Engine
 
 # What the SDK itself raises over answers that it takes for granted, such as a refusal without a message.
 _CHOKED = (docker.errors.DockerException, LookupError, TypeError, AttributeError, ValueError, RecursionError)
@@ -22,8 +20,19 @@ _SHOWN = 300
 _MOST_WORDS = 4000
 
 
+class Asked(Protocol):
+    """An engine, as far as an error tells of it."""
+
+    @property
+    def machine(self) -> Machine:
+        """Where it runs."""
+
+    def log_tail(self) -> str:
+        """Give the end of its log."""
+
+
 def answer_of(
-    engine: Engine,
+    engine: Asked,
     attempt: str,
     call: Callable[[], Any],
     *,
