@@ -8,8 +8,10 @@ pytest_plugins = [
     "fixtures.labs",
     "fixtures.claim",
     "fixtures.takeover",
+    "fixtures.evidence",
     "fixtures.finding",
     "fixtures.recorder",
     "fixtures.portrait",
     "fixtures.progress",
+    "fixtures.keeping",
 ]

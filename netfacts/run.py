@@ -7,11 +7,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Never
 
 from netfacts.model.errors import NetfactsError
 
@@ -142,9 +143,30 @@ def converse(
     )
 
 
+def become(argv: Sequence[str], *, env: Mapping[str, str]) -> Never:
+    """Have a program take this process's place: its terminal, signals and exit status are all its own.
+
+    Raises: FileNotFoundError where there is no such program.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvpe(argv[0], list(argv), dict(env))
+
+
 def foreground(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> int:
-    """Run a program in the foreground, on this terminal, and give its exit status. Ctrl-C is left to it."""
+    """Run a program in the foreground, on this terminal, and give its exit status. Ctrl-C is left to it.
+
+    So is SIGTERM, which is passed on.
+    """
     process = subprocess.Popen(argv, cwd=cwd, env=env)
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        return _outlast(process, timeout_s)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _outlast(process: subprocess.Popen[bytes], timeout_s: float) -> int:
     waited = 0.0
     while True:
         try:

@@ -6,6 +6,7 @@ import base64
 import functools
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ NAME = "index.html"
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONG_LINES = 14
 """A text of more lines than this is folded, so that one firewall does not push the next fact off the screen."""
+
+_CAPTURE = re.compile(r"captures/[A-Za-z0-9.=_-]+\.pcap")
+"""The only files beside a page that it links to; a record may name others."""
 
 
 def page(template: str, *, styles: tuple[str, ...], script: str, **values: Any) -> str:
@@ -79,6 +83,7 @@ def _environment() -> jinja2.Environment:
         is_long=lambda text: text.count("\n") >= _LONG_LINES,
     )
     environment.tests["shape"] = lambda shape, kind: isinstance(shape, getattr(drawing, kind))
+    environment.tests["capture"] = lambda path: _CAPTURE.fullmatch(path) is not None
     environment.tests["holding"] = lambda items, item: item in items
     environment.globals.update(VERDICTS=wording.VERDICTS, ACCURACY=wording.ACCURACY, Verdict=Verdict)
     return environment

@@ -62,8 +62,7 @@ def lines(record: Record) -> Iterator[Line]:
     """Give the lines of a record in the order in which a run writes them."""
     yield record.run
     yield from chain(record.labs, record.portraits, record.timings, record.facts, record.verdicts, record.sabotages)
-    if record.end is not None:
-        yield record.end
+    yield from filter(None, (record.host, record.end))
 
 
 def junit(shards: Mapping[str, bytes]) -> bytes:

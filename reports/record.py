@@ -13,6 +13,7 @@ from netfacts.model.record import (
     READABLE,
     EndLine,
     FactLine,
+    HostLine,
     LabLine,
     Line,
     PortraitLine,
@@ -25,6 +26,8 @@ from netfacts.model.record import (
 NAME = "record.jsonl"
 """What a record is called in its run folder."""
 
+# What msgspec raises over what it can't read; the last where lists are nested without end.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _HOW_TO_GET_ONE = "give a record.jsonl or the run folder that holds one; `netfacts run` writes both"
 
 
@@ -38,6 +41,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     timings: tuple[TimingLine, ...] = ()
     verdicts: tuple[VerdictLine, ...] = ()
     sabotages: tuple[SabotageLine, ...] = ()
+    host: HostLine | None = None
+    """What became of the machine, where it was only visited."""
     end: EndLine | None = None
 
     @property
@@ -89,7 +94,7 @@ def _whole_lines(data: bytes) -> list[bytes]:
 def _is_json(line: bytes) -> bool:
     try:
         msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return False
     return True
 
@@ -108,7 +113,7 @@ def _check_first(line: bytes, file: Path) -> None:
         raise UsageError(
             "could not read a record of another schema",
             where=str(file),
-            returned=f"the record has schema {head['schema']}, this netfacts reads {' and '.join(map(str, READABLE))}",
+            returned=f"the record has schema {head['schema']}, this netfacts reads {', '.join(map(str, READABLE))}",
             remedy=f"read it with the netfacts that wrote it ({head.get('netfacts', 'not recorded')}), or run again",
         )
 
@@ -121,7 +126,7 @@ def _excerpt(line: bytes) -> str:
 def _decode(line: bytes, file: Path, number: int) -> Line:
     try:
         decoded: Line = msgspec.json.decode(line, type=Line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         _refuse(file, number, f"{error}\n{_excerpt(line)}")
     return decoded
 
@@ -133,6 +138,7 @@ def _sort(file: Path, run: RunLine, lines: list[Line]) -> Record:
     timings: list[TimingLine] = []
     verdicts: list[VerdictLine] = []
     sabotages: list[SabotageLine] = []
+    host: HostLine | None = None
     end: EndLine | None = None
     for number, line in enumerate(lines, start=2):
         if end is not None:
@@ -156,6 +162,8 @@ def _sort(file: Path, run: RunLine, lines: list[Line]) -> Record:
                 verdicts.append(line)
             case SabotageLine():
                 sabotages.append(line)
+            case HostLine():
+                host = line
             case EndLine():
                 end = line
     return Record(
@@ -166,6 +174,7 @@ def _sort(file: Path, run: RunLine, lines: list[Line]) -> Record:
         timings=tuple(timings),
         verdicts=tuple(verdicts),
         sabotages=tuple(sabotages),
+        host=host,
         end=end,
     )
 

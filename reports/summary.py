@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from netfacts.model.record import EndLine, FactLine, SabotageLine
+from netfacts.model.record import EndLine, FactLine, HostLine, SabotageLine
 from netfacts.model.verdict import Finding, Verdict
 from netfacts.verdict.merge import merge
 
@@ -111,10 +111,15 @@ def summarise(facts: Iterable[FactLine], findings: Iterable[Finding], *, interru
     )
 
 
-def exit_code(end: EndLine, sabotages: Sequence[SabotageLine]) -> int:
-    """0 all conform, 1 a fact deviates or a sabotage survives, 2 interrupted, 3 inconclusive, 5 nothing exercised."""
+def exit_code(end: EndLine, sabotages: Sequence[SabotageLine], host: HostLine | None = None) -> int:
+    """0 all conform, 1 a fact deviates or a sabotage survives, 2 interrupted, 3 inconclusive, 5 nothing exercised.
+
+    3 as well where a `host` that was only visited is not as it was before, whatever the facts.
+    """
     if end.interrupted:
         return 2
+    if host is not None and not host.is_as_before:
+        return 3
     if sabotages:
         tried = [line for line in sabotages if line.tried]
         return 5 if not tried else int(not all(line.killed for line in tried))

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from netfacts.model.record import HostLine
 from netfacts.model.verdict import Verdict
 from reports.record import Record
 from reports.summary import Judged, Summary, summarise
@@ -23,6 +24,7 @@ _STYLES = {
 _MOST_PROBLEMS = 8
 _MOST_SLOW = 3
 _REASON_LINES = 3
+_MOST_CHANGES = 12
 
 
 def show(record: Record, page: Path, *, console: Console) -> None:
@@ -46,7 +48,7 @@ def _headline(record: Record, summary: Summary) -> Text:
     bad = summary.totals.deviates or survived
     unsure = record.interrupted or summary.totals.inconclusive
     style = "bold red" if bad else "bold yellow" if unsure else "bold green"
-    return Text(headline(summary.totals, record), style=style)
+    return Text(visible(headline(summary.totals, record)), style=style)
 
 
 def _areas(summary: Summary) -> Table:
@@ -57,7 +59,7 @@ def _areas(summary: Summary) -> Table:
         table.add_column(VERDICTS[verdict][1], justify="right")
     for area in summary.areas:
         cells = [Text(str(area.totals.of(verdict) or "·"), style=_STYLES[verdict]) for verdict in shown]
-        table.add_row(area.name, *cells)
+        table.add_row(Text(visible(area.name)), *cells)
     return table
 
 
@@ -76,13 +78,13 @@ def _problems(summary: Summary) -> list[RenderableType]:
             reasons.setdefault(judged.reason, []).append(judged.fact.fact)
         for reason, facts in list(reasons.items())[:_MOST_PROBLEMS]:
             named = ", ".join(facts) if len(facts) <= 4 else f"{len(facts)} facts"
-            parts.append(Text(f"– not exercised: {named}: {visible(reason)}", style="dim"))
+            parts.append(Text(visible(f"– not exercised: {named}: {reason}"), style="dim"))
     return parts
 
 
 def _problem(judged: Judged) -> RenderableType:
     sign, word = VERDICTS[judged.verdict]
-    title = Text.assemble((f"{sign} {judged.fact.fact}", _STYLES[judged.verdict]), (f"  {word}", "dim"))
+    title = Text.assemble((f"{sign} {visible(judged.fact.fact)}", _STYLES[judged.verdict]), (f"  {word}", "dim"))
     lines = visible(judged.reason).splitlines()
     said = "\n".join(lines[:_REASON_LINES] + (["…"] if len(lines) > _REASON_LINES else []))
     return Group(title, Padding(Text(said), (0, 0, 0, 2)))
@@ -93,10 +95,24 @@ def _survivors(record: Record) -> list[RenderableType]:
     for line in record.sabotages:
         if line.tried and not line.killed:
             said = f"✗ {line.fact} survived: {line.sabotage or line.reason} → {line.turned or 'never run'}"
-            parts.append(Text(said, style="bold red"))
+            parts.append(Text(visible(said), style="bold red"))
             if line.sabotage and line.reason:
                 parts.append(Padding(Text(visible(line.reason).splitlines()[0], style="dim"), (0, 0, 0, 2)))
     return [Text(), *parts] if parts else []
+
+
+def _host(host: HostLine) -> list[Text]:
+    if host.is_as_before:
+        unread = f" (not compared, as only root may read it: {', '.join(host.unread)})" if host.unread else ""
+        return [Text(visible(f"host    as it was before{unread}"), style="dim")]
+    said = [f"✗ could not be compared: {host.unknown}"] if host.unknown else []
+    if host.left:
+        said.append(f"✗ {count(len(host.left), 'difference')} that the run made, or that nothing else explains:")
+    lines = [Text(visible(f"host    {line}"), style="bold red") for line in said]
+    lines += [Text(visible(f"  {change}"), style="red") for change in host.left[:_MOST_CHANGES]]
+    if len(host.left) > _MOST_CHANGES:
+        lines.append(Text(f"  … and {len(host.left) - _MOST_CHANGES} more: see the page", style="dim"))
+    return lines
 
 
 def _footer(record: Record, page: Path) -> list[RenderableType]:
@@ -104,8 +120,10 @@ def _footer(record: Record, page: Path) -> list[RenderableType]:
     part = f" · shard {record.run.shard}" if record.run.shard else ""
     lines = [
         Text(
-            f"engine  {engine.version} ({engine.spec}), API {engine.api}, {engine.firewall}"
-            f" · kernel {record.run.kernel} · {record.run.machine}{part}",
+            visible(
+                f"engine  {engine.version} ({engine.spec}), API {engine.api}, {engine.firewall}"
+                f" · kernel {record.run.kernel} · {record.run.machine}{part}"
+            ),
             style="dim",
         )
     ]
@@ -114,5 +132,7 @@ def _footer(record: Record, page: Path) -> list[RenderableType]:
         built = f"{count(end.labs, 'lab')}, {count(end.engines, 'engine')}, {count(end.containers, 'container')}"
         slow = ", ".join(f"{fact} {duration(spent)}" for fact, spent in end.slowest[:_MOST_SLOW])
         took = f"took    {duration(end.duration_s)}: {built}" + (f" · slowest: {slow}" if slow else "")
-        lines.append(Text(took, style="dim"))
-    return [*lines, Text.assemble(("page    ", "dim"), (str(page), "bold"))]
+        lines.append(Text(visible(took), style="dim"))
+    if record.host is not None:
+        lines += _host(record.host)
+    return [*lines, Text.assemble(("page    ", "dim"), (visible(str(page)), "bold"))]

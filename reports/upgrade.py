@@ -23,7 +23,7 @@ from reports.comparison import KINDS
 from reports.record import NAME as RECORD
 from reports.record import locate
 from reports.record import read as read_record
-from reports.sheet import SCHEMA, Column, FactRow, Figure, Sheet
+from reports.sheet import PLACES, SCHEMA, Column, FactRow, Figure, Seen, Sheet
 from reports.timing import Timing
 
 COMPARE = "compare.json"
@@ -211,13 +211,44 @@ def _decode(file: Path) -> Sheet:
         # First, since another schema should read as that and not as some unknown field.
         schema = msgspec.json.decode(data, type=_Head).schema
         if schema == SCHEMA:
-            return msgspec.json.decode(data, type=Sheet)
-        wrong = f"it has schema {schema}, this netfacts reads {SCHEMA}"
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            sheet = msgspec.json.decode(data, type=Sheet)
+            wrong = _misfit(sheet)
+            if not wrong:
+                return sheet
+        else:
+            wrong = f"it has schema {schema}, this netfacts reads {SCHEMA}"
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         wrong = str(error)
     raise UsageError(
         "could not read a comparison", where=str(file), returned=wrong, remedy="run `netfacts compare` again"
     )
+
+
+def _misfit(sheet: Sheet) -> str:
+    """Say what in a sheet does not fit together, "" where all does; a page stands on it."""
+    roles, columns = {run.role for run in sheet.runs}, {column.key for column in sheet.columns}
+    seen = [one for row in sheet.facts for one in (*row.seen, *row.back)]
+    changes: list[FactRow | Seen] = [*sheet.facts, *seen]
+    named: dict[str, tuple[set[str], set[str]]] = {
+        "kind": ({sheet.kind}, {"compare"}),
+        "run": ({"before", "after"} | {column.role for column in sheet.columns} | sheet.took.keys(), roles),
+        "role": (roles, set(ROLES)),
+        "count": (set(KINDS), set(sheet.counts)),
+        "kind of change": ({one.kind for one in changes} | set(sheet.counts), set(KINDS)),
+        "place": ({one.where for one in seen}, set(change_wording.WHERE)),
+        "places": ({where for row in sheet.facts for where in row.where}, set(PLACES)),
+        "column": (
+            {"before", "after"}
+            | {key for one in changes for key in (one.before, one.after)}
+            | {key for row in sheet.facts for key in row.cells}
+            | {key for figure in sheet.figures for key in figure.values},
+            columns,
+        ),
+    }
+    for what, (needed, there) in named.items():
+        if missing := sorted(needed - there):
+            return f"there is no {what} {missing[0]!r}"
+    return ""
 
 
 def _inside(page: str) -> bool:

@@ -134,9 +134,10 @@ def moment(stamp: str) -> str:
     """Give an ISO time stamp as "2026-03-01 02:14:05 UTC", or as it stands where it is none."""
     try:
         at = datetime.fromisoformat(stamp)
-    except ValueError:
+        return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at.tzinfo else at.strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        # Also where the time is before the year 1 or after 9999 by another zone.
         return stamp
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if at.tzinfo else at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def pieces(text: str) -> Iterator[Piece]:

@@ -11,10 +11,14 @@ from typing import Any
 from netfacts.agent import syscalls as sys_
 
 
-def _joining(mnt: str) -> Callable[[], None] | None:
-    if not mnt:
-        return None
-    return lambda: sys_.setns(mnt, sys_.CLONE_NEWNS)
+def _before(mnt: str) -> Callable[[], None]:
+    def prepare() -> None:
+        # On a machine that is not netfacts' own nothing else would end it with its agent.
+        sys_.die_with_parent()
+        if mnt:
+            sys_.setns(mnt, sys_.CLONE_NEWNS)
+
+    return prepare
 
 
 async def execute(args: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +35,7 @@ async def execute(args: dict[str, Any]) -> dict[str, Any]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=args.get("env") or {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
-        preexec_fn=_joining(args.get("mnt", "")),
+        preexec_fn=_before(args.get("mnt", "")),
         start_new_session=True,
     )
     try:

@@ -20,6 +20,8 @@ _STANDARD_STREAMS = 3
 class ForkServer:
     """Forks a keeper for each order: `{"name": …, "cgroup": …}` with its three standard streams as descriptors.
 
+    Without a `cgroup` the agent stays in the namespaces of this machine, and changes nothing there: see `Guard`.
+
     The answer is `{"pid": N}` with a descriptor of the keeper (pidfd), by which the harness watches and ends it.
     """
 
@@ -84,12 +86,13 @@ class ForkServer:
 def _keep(name: str, cgroup: str) -> int:
     """Leave the namespaces, fork PID 1, and wait for it: this process, the keeper, is all the harness sees of it."""
     sys_.set_name("nf-keeper")
-    machine.leave_namespaces(cgroup)
+    if cgroup:
+        machine.leave_namespaces(cgroup)
     go_read, go_write = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(go_write)
-        os._exit(_init(go_read, name))
+        os._exit(_init(go_read, name, guarded=not cgroup))
     os.close(go_read)
     os.write(1, protocol.encode({"pid": pid}))
     # The keeper holds neither end of the conversation: the harness must see PID 1's end of file, and PID 1 its.
@@ -99,14 +102,14 @@ def _keep(name: str, cgroup: str) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _init(go: int, name: str) -> int:
+def _init(go: int, name: str, *, guarded: bool) -> int:
     sys_.die_with_parent()
     if os.read(go, 1) != b"x":
         return 1
     os.close(go)
     sys_.set_name(f"nf-{name}")
     try:
-        return Init(reader=0, writer=1).run()
+        return Init(reader=0, writer=1, guarded=guarded).run()
     except Exception:
         traceback.print_exc()
         return 1

@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -17,10 +18,13 @@ from typing import Any
 
 from netfacts.agent import machine, protocol
 from netfacts.agent import syscalls as sys_
+from netfacts.agent.farewell import Farewell, owner
+from netfacts.agent.guard import Guard, OffLimits
 from netfacts.agent.worker import serve
 
 _MACHINE = 0
 """Key of the worker that stays in the machine's own network namespace."""
+_LONGEST_WAIT_S = 86400.0
 
 
 @dataclass
@@ -38,11 +42,24 @@ class _Wait:
     deadline: float
 
 
-class Init:
-    """The loop of PID 1: one selector over the harness's pipe, the workers' channels and SIGCHLD."""
+def _wait(number: int, args: dict[str, Any]) -> _Wait:
+    pid, patience_s = args["pid"], args["timeout_s"]
+    # What can't be waited for would end the loop, and the machine with it.
+    if type(pid) is not int or not 0 <= patience_s <= _LONGEST_WAIT_S:
+        raise ValueError(f"can't wait {patience_s!r} s for PID {pid!r}")
+    return _Wait(number, pid, time.monotonic() + patience_s)
 
-    def __init__(self, *, reader: int, writer: int) -> None:
+
+class Init:
+    """The loop of PID 1: one selector over the harness's pipe, the workers' channels and SIGCHLD.
+
+    With `guarded` the machine is not netfacts' own, nor is this its PID 1: nothing is done that would change it.
+    """
+
+    def __init__(self, *, reader: int, writer: int, guarded: bool = False) -> None:
         self._reader, self._writer = reader, writer
+        self._guard = Guard() if guarded else None
+        self._farewell: Farewell | None = None
         self._lines = protocol.Lines()
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, _Worker] = {}
@@ -55,6 +72,7 @@ class Init:
             "spawn": self._spawn,
             "signal": self._signal,
             "release": self._release,
+            "bid-farewell": self._bid_farewell,
         }
 
     def run(self) -> int:
@@ -69,6 +87,7 @@ class Init:
                 if key.fd == self._reader:
                     data = os.read(self._reader, 1 << 20)
                     if not data:
+                        self._end()
                         return 0
                     for line in self._lines.feed(data):
                         self._receive(line)
@@ -83,17 +102,27 @@ class Init:
     # -- requests
 
     def _receive(self, line: bytes) -> None:
-        request = protocol.decode(line)
-        number, op, args = request["id"], request["op"], request.get("args", {})
         try:
+            request = protocol.decode(line)
+            number = protocol.number_of(request)
+        except ValueError as error:
+            # For the log alone: an answer needs a number.
+            print(f"no request: {error}: {line[:80]!r}", file=sys.stderr, flush=True)
+            return
+        try:
+            op, args = request["op"], request.get("args", {})
+            if self._guard:
+                self._guard.check(op, request.get("net", ""), args)
             if op == "wait":
-                self._waits.append(_Wait(number, args["pid"], time.monotonic() + args["timeout_s"]))
+                self._waits.append(_wait(number, args))
             elif op in self._ops:
                 self._reply(number, self._ops[op](number, args))
             else:
                 worker = self._worker(request.get("net", ""))
                 worker.waiting.add(number)
                 worker.channel.sendall(line + b"\n")
+        except OffLimits as refusal:
+            self._refuse(number, str(refusal), "off_limits")
         except OSError as error:
             kind = "gone" if error.errno in (errno.ENOENT, errno.ESRCH, errno.EPIPE) else "failed"
             self._refuse(number, str(error), kind)
@@ -160,9 +189,12 @@ class Init:
         if not data:
             self._drop(key, "the worker in this namespace ended; see the agent's log")
             return
-        for line in worker.lines.feed(data):
-            worker.waiting.discard(protocol.decode(line)["id"])
-            self._write(line + b"\n")
+        try:
+            for line in worker.lines.feed(data):
+                worker.waiting.discard(protocol.number_of(protocol.decode(line)))
+                self._write(line + b"\n")
+        except ValueError as error:
+            self._drop(key, f"the worker in this namespace gave an answer that can't be read: {error}")
 
     def _drop(self, key: int, reason: str) -> None:
         worker = self._workers.pop(key)
@@ -180,6 +212,21 @@ class Init:
             return False
         self._drop(key, "released")
         return True
+
+    # -- the end
+
+    def _bid_farewell(self, _: int, args: dict[str, Any]) -> dict[str, Any]:
+        """Remember what is to be removed when the harness has gone; gives the value that the label is to have."""
+        self._farewell = Farewell(args["socket"], args["label"], args.get("folder", ""))
+        return {"owner": owner()}
+
+    def _end(self) -> None:
+        """Leave nothing behind where no namespace ends with this process."""
+        if self._guard:
+            for key in list(self._workers):
+                self._drop(key, "the harness has gone")
+        if self._farewell:
+            self._farewell.carry_out()
 
     # -- processes
 

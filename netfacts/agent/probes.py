@@ -44,6 +44,8 @@ _IPV6_MTU_DISCOVER = 23
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
 # A batch larger than this is worked off in turns, so that it can't run out of file descriptors.
 _AT_ONCE = 400
+# Who says more than this is no listener of ours. What comes at once never lets the loop look at the time, either.
+_MOST_BYTES = 1 << 20
 
 _Probe = dict[str, Any]
 _Answer = dict[str, Any]
@@ -103,15 +105,25 @@ def _heard(data: bytes, nonce: str) -> _Answer:
     """Read an echo listener's reply; anything but our own nonce is no connection."""
     if not data:
         return {"outcome": "reset", "detail": "closed before an answer"}
-    said = None
-    with contextlib.suppress(ValueError):
-        said = json.loads(data)
-    if not isinstance(said, dict) or "echo" not in said:
+    said = _said(data, "echo", "peer", "name")
+    if said is None:
         # A service of someone else's: that it answers is a fact about the port.
         return {"outcome": "connected", "reply": base64.b64encode(data).decode(), "detail": "not an echo listener"}
     if said["echo"] != nonce:
-        return {"outcome": "probe_error", "detail": f"the listener answered {said!r}, not our nonce {nonce}"}
+        return {
+            "outcome": "probe_error",
+            "detail": f"the listener answered {said['echo'][:80]!r}, not our nonce {nonce}",
+        }
     return {"outcome": "connected", "peer": said["peer"], "name": said["name"]}
+
+
+def _said(data: str | bytes, *fields: str) -> dict[str, str] | None:
+    """Read what an echo listener says; None for what does not have these fields and so comes from another."""
+    with contextlib.suppress(ValueError, RecursionError):
+        said = json.loads(data)
+        if isinstance(said, dict) and all(isinstance(said.get(field), str) for field in fields):
+            return said
+    return None
 
 
 async def _tcp(probe: _Probe) -> _Answer:
@@ -125,7 +137,7 @@ async def _tcp(probe: _Probe) -> _Answer:
             return {"outcome": "connected", "local": local}
         await loop.sock_sendall(sock, nonce.encode() + b"\n")
         data = b""
-        while not data.endswith(b"\n") and (chunk := await loop.sock_recv(sock, 4096)):
+        while not data.endswith(b"\n") and len(data) < _MOST_BYTES and (chunk := await loop.sock_recv(sock, 4096)):
             data += chunk
         return _heard(data, nonce) | {"local": local}
 
@@ -177,7 +189,7 @@ async def _http(probe: _Probe) -> _Answer:
         request = f"GET {probe.get('path', '/')} HTTP/1.0\r\nHost: {host}:{probe['port']}\r\n\r\n"
         await loop.sock_sendall(sock, request.encode("ascii"))
         data = b""
-        while chunk := await loop.sock_recv(sock, 65536):
+        while len(data) < _MOST_BYTES and (chunk := await loop.sock_recv(sock, 65536)):
             data += chunk
     if not data:
         return {"outcome": "reset", "detail": "closed before an answer"}
@@ -198,8 +210,7 @@ def _http_answer(data: bytes) -> _Answer:
     response = http.client.HTTPResponse(_Replay(data))  # type: ignore[arg-type]
     response.begin()
     answer: _Answer = {"status": response.status, "body": response.read().decode(errors="replace")}
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        said = json.loads(answer["body"])
+    if said := _said(answer["body"], "peer", "name"):
         answer |= {"peer": said["peer"], "name": said["name"]}
     return answer
 

@@ -1,7 +1,7 @@
 """The agent's language: one JSON object a line.
 
 Request:  {"id": 7, "op": "probe", "net": "", "args": {…}}     net: path of a network namespace, "" for the machine's
-Reply:    {"id": 7, "ok": …}  or  {"id": 7, "error": "…", "kind": "gone" | "refused" | "failed"}
+Reply:    {"id": 7, "ok": …}  or  {"id": 7, "error": "…", "kind": "gone" | "refused" | "failed" | "off_limits"}
 First line from the agent: {"pid": N}, PID 1 of the machine as the harness sees it. Bytes travel as base64.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """A line longer than this is an error of whoever sent it."""
+_SURROGATE = b"\\ud"
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -20,14 +21,32 @@ def encode(message: dict[str, Any]) -> bytes:
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """Read a line.
+    """Read a line. Half a character, such as a probe may bring back as JSON, becomes a question mark.
 
     Raises: ValueError for anything but a JSON object.
     """
-    message = json.loads(line)
+    try:
+        message = json.loads(line)
+        if _SURROGATE in line:
+            # It could be told to nobody: UTF-8 has none.
+            message = json.loads(json.dumps(message, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(message, dict):
         raise ValueError(f"expected an object, got {type(message).__name__}")
     return message
+
+
+def number_of(message: dict[str, Any]) -> int:
+    """Give the number of a request, or of the one that a reply is to.
+
+    Raises: ValueError where it has none.
+    """
+    number = message.get("id")
+    # Not isinstance: true and false are no numbers.
+    if type(number) is not int:
+        raise ValueError(f"expected an id, got {type(number).__name__}")
+    return number
 
 
 class Lines:

@@ -64,7 +64,8 @@ async def processes(args: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for folder in glob.iglob("/proc/[0-9]*"):
         with contextlib.suppress(OSError):
-            stat = Path(folder, "stat").read_text()
+            # A process may call itself whatever it likes.
+            stat = Path(folder, "stat").read_bytes().decode(errors="replace")
             name, _, rest = stat.partition(" (")[2].rpartition(")")
             argv = Path(folder, "cmdline").read_bytes().decode(errors="replace").split("\0")
             found.append(
@@ -83,6 +84,12 @@ async def files(args: dict[str, Any]) -> list[dict[str, Any]]:
     """Read `paths`: each gives `text`, `names` for a folder, or `error`. `root` ("/proc/PID/root") goes before each."""
     root = args.get("root", "")
     return [_file(root + path) for path in args["paths"]]
+
+
+async def folders(args: dict[str, Any]) -> list[str]:
+    """List the folders below `path`, by their paths from there."""
+    top = args["path"]
+    return sorted(os.path.relpath(folder, top) for folder, _, _ in os.walk(top))
 
 
 async def write(args: dict[str, Any]) -> int:

@@ -49,12 +49,12 @@ async def resolve(args: dict[str, Any]) -> list[dict[str, Any]]:
             data = await _read_all(read)
     except TimeoutError:
         os.kill(pid, signal.SIGKILL)
-        data = b""
-    finally:
-        os.waitpid(pid, 0)
-    if not data:
         late = {"outcome": "timed_out", "addresses": [], "detail": f"no answer within {args['timeout_s']} s"}
         return [late for _ in args["names"]]
+    finally:
+        _, status = os.waitpid(pid, 0)
+    if not data:
+        raise RuntimeError(f"what was to resolve the names ended with status {os.waitstatus_to_exitcode(status)}")
     answers = json.loads(data)
     if isinstance(answers, str):
         raise RuntimeError(answers)
@@ -92,6 +92,9 @@ def _child(args: dict[str, Any], read: int, write: int) -> None:
 def _lookup(name: str, family: int) -> dict[str, Any]:
     started = time.perf_counter()
     try:
+        if "\0" in name:
+            # glibc would ask for what stands before it.
+            raise ValueError("there is a null byte in it")
         found = socket.getaddrinfo(name, None, _FAMILIES.get(family, socket.AF_UNSPEC), socket.SOCK_STREAM)
         # Once each: glibc reads "::1 localhost" in a hosts file as 127.0.0.1, too.
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -99,5 +102,8 @@ def _lookup(name: str, family: int) -> dict[str, Any]:
     except socket.gaierror as error:
         outcome = _OUTCOMES.get(error.errno or 0, "probe_error")
         answer = {"outcome": outcome, "addresses": [], "detail": error.strerror}
+    except ValueError as error:
+        # Python itself refuses it, as IDNA does a label of more than 63 characters: nobody was asked.
+        answer = {"outcome": "probe_error", "addresses": [], "detail": f"{name!r}: {error}"}
     answer["latency_ms"] = round((time.perf_counter() - started) * 1000, 3)
     return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,14 @@ async def set_all(args: dict[str, Any]) -> list[str]:
 async def get_all(args: dict[str, Any]) -> dict[str, str | None]:
     """Give the values of `names`; None for those that this kernel lacks."""
     return {name: _path(name).read_text().strip() if _path(name).exists() else None for name in args["names"]}
+
+
+async def get_below(args: dict[str, Any]) -> dict[str, str]:
+    """Give all parameters of `folder` ("net") that can be read, by name."""
+    found = {}
+    for path in sorted((_ROOT / args["folder"]).rglob("*")):
+        # Some can only be written, and those of a link go with it.
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if path.is_file():
+                found[str(path.relative_to(_ROOT)).replace("/", ".")] = path.read_text().strip()
+    return found

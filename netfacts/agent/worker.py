@@ -9,12 +9,13 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from netfacts.agent import command, ethtool, protocol, reading, resolve, sysctl
+from netfacts.agent import command, ethtool, farewell, protocol, reading, resolve, sysctl
 from netfacts.agent.capture import Captures
 from netfacts.agent.flow import Flows
 from netfacts.agent.held import Held
 from netfacts.agent.listeners import Listeners
 from netfacts.agent.probes import probe_all
+from netfacts.agent.tap import Taps
 
 _Op = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -26,7 +27,7 @@ def serve(channel: socket.socket) -> None:
 
 async def _serve(channel: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=channel, limit=protocol.MAX_LINE_BYTES)
-    listeners, captures, held, flows = Listeners(), Captures(), Held(), Flows()
+    listeners, captures, taps, held, flows = Listeners(), Captures(), Taps(), Held(), Flows()
     ops: dict[str, _Op] = {
         "probe": probe_all,
         "resolve": resolve.resolve,
@@ -38,14 +39,19 @@ async def _serve(channel: socket.socket) -> None:
         "close": listeners.close,
         "capture": captures.start,
         "captured": captures.stop,
+        "tap": taps.open,
+        "tapped": taps.read,
         "exec": command.execute,
         "ethtool": ethtool.statistics,
         "sockets": reading.sockets,
         "processes": reading.processes,
         "files": reading.files,
+        "folders": reading.folders,
         "write": reading.write,
+        "sweep": farewell.sweep,
         "sysctl-set": sysctl.set_all,
         "sysctl-get": sysctl.get_all,
+        "sysctl-all": sysctl.get_below,
     }
     tasks: set[asyncio.Task[None]] = set()
     while line := await reader.readline():

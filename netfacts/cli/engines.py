@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
+from rich.text import Text
 
 from netfacts.engine import cache
 from netfacts.engine.cache import Entry
 from netfacts.engine.progress import shown
 from netfacts.engine.source import add, cached
 from netfacts.model.errors import UsageError
+from reports.wording import visible
 
 app = typer.Typer(help="The cache of engines.", no_args_is_help=True)
 
@@ -36,9 +38,7 @@ def list_engines() -> None:
     for entry in cached():
         manifest = entry.manifest
         table.add_row(
-            entry.name,
-            manifest.spec,
-            _short(manifest.version),
+            *(Text(visible(cell)) for cell in (entry.name, manifest.spec, _short(manifest.version))),
             decimal(manifest.size_bytes),
             f"{manifest.added_at.astimezone():%Y-%m-%d %H:%M}",
             "yes" if cache.in_use(entry) else "",
@@ -104,4 +104,4 @@ def _chosen(doomed: str) -> list[Entry]:
 
 
 def _say(text: str) -> None:
-    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+    Console().print(visible(text), markup=False, highlight=False, soft_wrap=True)

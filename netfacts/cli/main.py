@@ -25,6 +25,7 @@ COMMANDS = {
     "merge": "merge:merge",
     "facts": "facts:app",
     "engines": "engines:app",
+    "lab": "lab:app",
     "doctor": "doctor:doctor",
     "report": "report:report",
     "sweep": "sweep:sweep",
@@ -99,7 +100,10 @@ def main(argv: list[str] | None = None) -> int:
         error.show()
         return UsageError.exit_code
     except NetfactsError as error:
-        print(f"netfacts: {error}", file=sys.stderr)
+        # In it are words of engines, files and other programs, which must not speak to the terminal itself.
+        from reports.wording import visible
+
+        print(f"netfacts: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         status = _INTERRUPTED

@@ -20,6 +20,7 @@ from reports.record import NAME, Record, locate, read
 from reports.terminal import show
 
 _ALLURE = "allure-results"
+_CAPTURES = "captures"
 _JUNIT = "junit.xml"
 
 _Runs = typer.Argument(..., metavar="DIR...", help="The shards' run folders, or their record.jsonl.")
@@ -73,11 +74,12 @@ def _write(record: Record, folder: Path) -> None:
 
 
 def _gather(sources: dict[Shard, Path], folder: Path) -> None:
-    """Put the shards' JUnit files and Allure's results together, where they are there."""
+    """Put the shards' JUnit files, Allure's results and captures together, where they are there."""
     ordered = [(str(shard), sources[shard] / _JUNIT) for shard in sorted(sources, key=lambda shard: shard.number)]
     if suites := {shard: path.read_bytes() for shard, path in ordered if path.exists()}:
         (folder / _JUNIT).write_bytes(shards.junit(suites))
     for source in sources.values():
-        if (source / _ALLURE).is_dir():
-            # Every result has a name of its own, a random number.
-            shutil.copytree(source / _ALLURE, folder / _ALLURE, dirs_exist_ok=True)
+        # Every result of Allure's has a name of its own, a random number, and a capture that of a fact of this shard.
+        for name in (_ALLURE, _CAPTURES):
+            if (source / name).is_dir():
+                shutil.copytree(source / name, folder / name, dirs_exist_ok=True)

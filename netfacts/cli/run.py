@@ -8,7 +8,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from netfacts.cli.session import Session, new_folder
+from netfacts.cli.session import TARGETS, Session, new_folder
 from netfacts.engine import KINDS
 from netfacts.model.errors import UsageError
 from reports.page import write
@@ -35,7 +35,11 @@ _Restart = typer.Option(
 _Shard = typer.Option(
     "", "--shard", metavar="I/N", help="Only the I-th of N shares of the facts: `netfacts merge` makes one run of all."
 )
-_Target = typer.Option("embedded", "--target", metavar="TARGET", help="Where the labs are: embedded.")
+_TARGETS = "; ".join(f"{name}: {what}" for name, what in TARGETS.items())
+_Target = typer.Option("embedded", "--target", metavar="TARGET", help=f"Where the labs are. {_TARGETS}.")
+_KeepLab = typer.Option(
+    False, "--keep-lab", help="Stop at the first check that does not conform, and keep its lab: `netfacts lab shell`."
+)
 _Out = typer.Option(
     None, "--out", metavar="DIR", help="Folder for record and page.", show_default="reports/out/<run-id>"
 )
@@ -49,6 +53,7 @@ def run(
     shard: str = _Shard,
     target: str = _Target,
     workers: int = WORKERS,
+    keep_lab: bool = _KeepLab,
     out: Path | None = _Out,
 ) -> int:
     """Put the facts to an engine: record, page, JUnit and Allure results."""
@@ -61,8 +66,9 @@ def run(
         select=select,
         shard=shard,
         workers=workers,
+        keep_lab=keep_lab,
         # Seconds that a look at a few facts is not to wait for; of several shards the first looks for all.
-        portrait=not select and not predecessor and shard.partition("/")[0] in ("", "1"),
+        portrait=not select and not predecessor and target == "embedded" and shard.partition("/")[0] in ("", "1"),
     )
     return _run(session)
 

@@ -14,6 +14,11 @@ from netfacts.model.errors import UsageError
 
 ROOT = FACTS.parent
 _SUITES = ROOT / "suites"
+TARGETS = {
+    "embedded": "private engines, in labs of netfacts' own",
+    "local": "the engine that runs on this machine anyway, which is only visited",
+}
+"""Where labs are, in words."""
 # Workers per core, and at most: checks wait more than they work, for probes that Docker drops and engines that start, …
 _WORKERS = (2, 4)
 # … and most where one engine takes another's place.
@@ -38,6 +43,7 @@ class Session:
     workers: int = -1
     sabotage: bool = False
     portrait: bool = False
+    keep_lab: bool = False
 
     def arguments(self) -> list[str]:
         """Give pytest's arguments.
@@ -46,14 +52,18 @@ class Session:
         """
         if not _SUITES.is_dir():
             raise UsageError("the suites are not there", where=str(_SUITES), remedy="run netfacts from its checkout")
-        if self.target != "embedded":
-            raise UsageError(f"{self.target!r} is no target", remedy="the target is `embedded`")
+        if self.target not in TARGETS:
+            raise UsageError(f"{self.target!r} is no target", remedy=f"one of: {', '.join(TARGETS)}")
         if self.restart and not self.predecessor:
             raise UsageError("--restart says how one engine takes another's place", remedy="name the first by --from")
         if self.shard:
             Shard.parse(self.shard)
         per_core, most = _TAKEOVER_WORKERS if self.predecessor else _WORKERS
-        workers = min(per_core * (os.cpu_count() or 1), most) if self.workers < 0 else self.workers
+        if self.workers >= 0:
+            workers = self.workers
+        else:
+            # Somebody's engine is one, and so is the lab around it; a kept lab is one, too.
+            workers = 0 if self.target == "local" or self.keep_lab else min(per_core * (os.cpu_count() or 1), most)
         return [
             str(_SUITES),
             f"--rootdir={ROOT}",
@@ -69,6 +79,7 @@ class Session:
             *(["--brief"] if self.brief else []),
             *(["--sabotage"] if self.sabotage else []),
             *(["--portrait"] if self.portrait else []),
+            *(["--keep-lab"] if self.keep_lab else []),
             *(["-k", self.select] if self.select else []),
             *([f"--shard={self.shard}"] if self.shard else []),
             # worksteal: a worker that crashes takes only its own check with it.

@@ -39,6 +39,8 @@ _MOST_BYTES = 1 << 30
 _MOST_AT_ONCE = 1 << 22
 _CHUNK = 1 << 18
 _DEEPEST = 2
+# As much as any file system here takes.
+_LONGEST_NAME = 255
 _EXAMINE_S = 20.0
 _VERSION = re.compile(r"version ([^\s,]+)")
 _GZIP = b"\x1f\x8b"
@@ -243,7 +245,7 @@ def _unsafe(member: tarfile.TarInfo) -> str:
     """Say why a member must not be unpacked, "" where it may."""
     name = member.name
     shown = repr(name[:80])
-    if not name or "\0" in name or not name.isprintable():
+    if not name or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
         return f"the name {shown} is no file's"
     if name.startswith("/"):
         return f"the name {shown} is absolute"

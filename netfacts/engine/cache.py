@@ -120,7 +120,7 @@ def _manifest(path: Path) -> Manifest:
         return msgspec.json.decode(file.read_bytes(), type=Manifest)
     except FileNotFoundError:
         raise
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         when = datetime.datetime.fromtimestamp(0, datetime.UTC)
         return Manifest(spec=_UNREADABLE, version=_UNREADABLE, digest="", size_bytes=0, added_at=when)
 

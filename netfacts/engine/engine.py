@@ -8,14 +8,17 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import docker
 import docker.errors
+import msgspec
 import requests.exceptions
 from packaging.version import Version
 
-from netfacts.engine.image import load_image
+from netfacts.engine.answer import answer_of
+from netfacts.engine.image import IMAGE, load_image
 from netfacts.engine.source import Installation
 from netfacts.lab.agent import Reply
 from netfacts.lab.machine import Machine
@@ -28,10 +31,8 @@ from netfacts.run import Finished
 _READY_S = 60.0
 _STOP_S = 15.0
 _CALL_S = 30
-_LOG = "/run/netfacts/dockerd.log"
 # What 28 and later print after a flag that they do not know: two screens that would hide the flag's name.
 _USAGE = re.compile(r"^Usage:\s+dockerd.*?(?=^, Code:|\Z)", re.MULTILINE | re.DOTALL)
-_SOCKET = "/run/docker.sock"
 # The machine's own daemon.json is not the subject.
 _CONFIG = "/run/netfacts/daemon.json"
 
@@ -40,8 +41,39 @@ class Ended(EngineError):
     """The daemon ended instead of starting; `returned` holds the end of its log."""
 
 
+class _Component(msgspec.Struct):
+    Name: str = "?"
+    Version: str = "?"
+
+
+class _Version(msgspec.Struct):
+    Version: str
+    ApiVersion: str
+    Components: list[_Component] | None = None
+
+
+class _Backend(msgspec.Struct):
+    Driver: str = "iptables"
+
+
+class _About(msgspec.Struct):
+    Driver: str = ""
+    FirewallBackend: _Backend | None = None
+
+
 class Engine:
     """A dockerd with its containerd, in a machine. Ends with the machine."""
+
+    socket = "/run/docker.sock"
+    """Where it listens, in the machine."""
+    log = "/run/netfacts/dockerd.log"
+    """Where it writes its log, in the machine."""
+    image = IMAGE
+    """What it calls the probe image."""
+    private = True
+    """Whether nobody else uses it."""
+    labels: Mapping[str, str] = MappingProxyType({})
+    """What everything bears that is made on it, besides what a check gives."""
 
     def __init__(self, machine: Machine, installation: Installation, *, flags: Sequence[str] = (), cgroup: str) -> None:
         """Start it with the probe image loaded.
@@ -77,7 +109,7 @@ class Engine:
                 argv=self._argv(),
                 # Nothing of the caller's environment: no proxy, no DOCKER_* that changes the engine under test.
                 env={"PATH": self.installation.path, "HOME": "/root", "TMPDIR": "/run", **(environment or {})},
-                log=_LOG,
+                log=self.log,
                 root=str(root) if root else "",
                 name=self._root_name(),
             )
@@ -106,7 +138,7 @@ class Engine:
     def _argv(self) -> list[str]:
         return [
             "dockerd",
-            f"--host=unix://{_SOCKET}",
+            f"--host=unix://{self.socket}",
             "--data-root=/run/netfacts/docker",
             "--exec-root=/run/docker",
             "--pidfile=/run/docker.pid",
@@ -129,7 +161,7 @@ class Engine:
     def _answers(self, end: Reply) -> bool:
         if end.done() and (status := end.result()["exit"]) is not None:
             raise self._failure(f"dockerd ended with status {status}", Ended)
-        if not os.path.exists(self.machine.path(_SOCKET)):
+        if not os.path.exists(self.machine.path(self.socket)):
             return False
         try:
             return bool(self.api.ping())
@@ -178,7 +210,7 @@ class Engine:
     def log_tail(self, lines: int = 15) -> str:
         """Give the end of the daemon's log."""
         with contextlib.suppress(ProbeError, LabError):
-            text = _USAGE.sub("", self.machine.read(_LOG)[0] or "")
+            text = _USAGE.sub("", self.machine.read(self.log)[0] or "")
             return "\n".join(text.splitlines()[-lines:])
         return ""
 
@@ -187,10 +219,13 @@ class Engine:
     @cached_property
     def api(self) -> docker.APIClient:
         """The SDK's client, at the API version that the engine speaks."""
-        client = docker.APIClient(base_url=f"unix://{self.machine.path(_SOCKET)}", version="auto", timeout=_CALL_S)
+        client = docker.APIClient(base_url=self._url(), version="auto", timeout=_CALL_S)
         # A socket of the lab needs no proxy and no .netrc of the user's, and requests looks for both on every call.
         client.trust_env = False
         return client
+
+    def _url(self) -> str:
+        return f"unix://{self.machine.path(self.socket)}"
 
     def execute(self, argv: Sequence[str], *, text: str = "", timeout_s: float = 10.0) -> Finished:
         """Run a program where the engine is: in its mount namespace and the machine's network namespace.
@@ -212,7 +247,7 @@ class Engine:
 
         Raises: ProbeError where the engine comes without one.
         """
-        return self.execute(["docker", f"--host=unix://{_SOCKET}", *argv], timeout_s=timeout_s)
+        return self.execute(["docker", f"--host=unix://{self.socket}", *argv], timeout_s=timeout_s)
 
     @cached_property
     def info(self) -> EngineInfo:
@@ -220,8 +255,10 @@ class Engine:
 
         Raises: EngineError.
         """
-        said: dict[str, Any] = self.api.version()
-        about: dict[str, Any] = self.api.info()
+        said: dict[str, Any] = answer_of(self, "say its version", self.api.version, like=_Version)
+        about: dict[str, Any] = answer_of(self, "describe itself", self.api.info, like=_About)
+        # Expectations go by it: an engine without one is no subject, and to be refused before any check.
+        engine_version(said["Version"])
         components = {
             str(part.get("Name", "?")): str(part.get("Version", "?"))
             for part in said.get("Components") or ()
@@ -241,7 +278,12 @@ class Engine:
         backend = (about.get("FirewallBackend") or {}).get("Driver", "iptables")
         if not backend.startswith("iptables"):
             return str(backend)
-        return "iptables-nft" if "nf_tables" in self.execute(["iptables", "--version"]).out else "iptables-legacy"
+        try:
+            said = self.execute(["iptables", "--version"]).out
+        except ProbeError:
+            # Not where this one looks for it, who is not root: the variant stays unknown.
+            return "iptables"
+        return "iptables-nft" if "nf_tables" in said else "iptables-legacy"
 
     @property
     def version(self) -> Version:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import docker
 
@@ -47,13 +49,14 @@ _NAMES = ("busybox", "busybox.static", "busybox-static")
 _ELF_INTERPRETER = b"/ld-"
 
 
-def load_image(api: docker.APIClient) -> None:
-    """Load the probe image into an engine.
+def load_image(api: docker.APIClient, image: str = IMAGE, labels: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Load the probe image into an engine, by the name `image`.
 
     Raises: UsageError where the machine has no static busybox.
     """
     changes = ['CMD ["sleep", "1d"]', 'ENV ORIGIN="netfacts"', *(f"EXPOSE {port}" for port in EXPOSED)]
-    repository, tag = IMAGE.split(":")
+    changes += [f'LABEL {key}="{value}"' for key, value in labels.items()]
+    repository, tag = image.split(":")
     api.import_image_from_data(_tar(), repository=repository, tag=tag, changes=changes)
 
 

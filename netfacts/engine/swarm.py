@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import docker.errors
-import requests.exceptions
+import docker
+import msgspec
 
+from netfacts.engine.answer import answer_of
 from netfacts.engine.engine import Engine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
@@ -15,6 +16,26 @@ from netfacts.model.errors import EngineError
 _READY_S = 60.0
 _OWN_NETWORKS = {"ingress", "docker_gwbridge"}
 """What an engine makes of its own when it becomes part of a swarm, some time after it has said that it is ready."""
+
+
+class _Tokens(msgspec.Struct):
+    Worker: str
+
+
+class _Swarm(msgspec.Struct):
+    JoinTokens: _Tokens
+
+
+class _Status(msgspec.Struct):
+    State: str
+
+
+class _Node(msgspec.Struct):
+    Status: _Status
+
+
+class _Named(msgspec.Struct):
+    Name: str
 
 
 def form_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
@@ -26,7 +47,8 @@ def form_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
     """
     address = manager.machine.address
     _asked(manager, "become a swarm's manager", lambda api: api.init_swarm(advertise_addr=address, listen_addr=address))
-    token = _asked(manager, "name the swarm's tokens", lambda api: api.inspect_swarm())["JoinTokens"]["Worker"]
+    said = _asked(manager, "name the swarm's tokens", lambda api: api.inspect_swarm(), like=_Swarm)
+    token = said["JoinTokens"]["Worker"]
     for worker in workers:
         _join(worker, address, token)
     await_swarm(manager, workers)
@@ -63,26 +85,21 @@ def await_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
 
 def _lacking(manager: Engine, engines: Sequence[Engine]) -> str:
     """Say what is missing for a swarm of these engines, "" for nothing."""
-    states = [str(node["Status"]["State"]) for node in _asked(manager, "list its nodes", lambda api: api.nodes())]
+    states = [
+        str(node["Status"]["State"])
+        for node in _asked(manager, "list its nodes", lambda api: api.nodes(), like=list[_Node])
+    ]
     if sorted(states) != ["ready"] * len(engines):
         return f"of {len(engines)} nodes the manager calls {', '.join(states)}"
     for engine in engines:
-        names = {str(network["Name"]) for network in _asked(engine, "list its networks", lambda api: api.networks())}
+        names = {
+            str(network["Name"])
+            for network in _asked(engine, "list its networks", lambda api: api.networks(), like=list[_Named])
+        }
         if missing := _OWN_NETWORKS - names:
             return f"{engine.machine.name} has not made {' and '.join(sorted(missing))}"
     return ""
 
 
-def _asked(engine: Engine, verb: str, call: Callable[[docker.APIClient], Any]) -> Any:
-    try:
-        return call(engine.api)
-    except docker.errors.APIError as error:
-        raise EngineError(
-            f"the engine refused to {verb}", where=engine.machine.name, returned=str(error.explanation or error)
-        ) from None
-    except requests.exceptions.RequestException as error:
-        raise EngineError(
-            f"the engine did not answer when asked to {verb}",
-            where=engine.machine.name,
-            returned=f"{error}\n{engine.log_tail()}",
-        ) from None
+def _asked(engine: Engine, verb: str, call: Callable[[docker.APIClient], Any], *, like: Any = Any) -> Any:
+    return answer_of(engine, verb, lambda: call(engine.api), like=like)

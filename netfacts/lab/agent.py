@@ -13,7 +13,7 @@ from typing import Any
 from netfacts.agent import protocol
 from netfacts.lab.forkserver import FORK_SERVER, log_tail
 from netfacts.lab.stamp import remove_cgroups, stamp
-from netfacts.model.errors import LabError, ProbeError
+from netfacts.model.errors import LabError, NetfactsError, OffLimits, ProbeError
 
 # Only a hung machine gets there: an agent that fails is noticed at once. A slow one (emulated, busy) takes 10 s.
 _START_S = 30.0
@@ -28,13 +28,15 @@ Reply = Future[Any]
 class Agent:
     """A running agent. Ends with `close`, or with the death of this process."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, guarded: bool = False) -> None:
         """Start it and wait until its PID 1 is there.
+
+        A `guarded` one stays in the namespaces of this machine, and refuses what would change it.
 
         Raises: LabError with the end of the agent's log.
         """
         self.name = name
-        self._cgroup = stamp(f"machine-{next(_MACHINES)}")
+        self._cgroup = "" if guarded else stamp(f"machine-{next(_MACHINES)}")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the agent)
         self._numbers = count(1)
         self._lock = threading.Lock()
@@ -113,8 +115,8 @@ class Agent:
             while data := os.read(self._keeper.stdout.fileno(), 1 << 20):
                 for line in lines.feed(data):
                     message = protocol.decode(line)
-                    if "pid" in message and not hello.done():
-                        hello.set_result(message["pid"])
+                    if not hello.done():
+                        hello.set_result(_pid(message))
                     else:
                         self._deliver(message)
         except (OSError, ValueError) as error:
@@ -123,14 +125,27 @@ class Agent:
         self._lose("it ended", hello)
 
     def _deliver(self, message: dict[str, Any]) -> None:
+        number = protocol.number_of(message)
+        # Read before it is taken from the pending ones, which fail together where an answer can't be read.
+        failure = None if "ok" in message else self._failure(message)
         with self._lock:
-            reply = self._pending.pop(message["id"], None)
+            reply = self._pending.pop(number, None)
         if reply is None:
             return
-        if "ok" in message:
+        if failure is None:
             reply.set_result(message["ok"])
         else:
-            reply.set_exception(Refusal(message["error"], self.name, message["kind"], message.get("errno")))
+            reply.set_exception(failure)
+
+    def _failure(self, message: dict[str, Any]) -> NetfactsError:
+        """Give what an answer without a result says went wrong.
+
+        Raises: ValueError where it says nothing.
+        """
+        said, kind, errno = (message.get(field) for field in ("error", "kind", "errno"))
+        if not isinstance(said, str) or not isinstance(kind, str) or not isinstance(errno, int | None):
+            raise ValueError(f"it holds neither a result nor an error: {sorted(message)}")
+        return OffLimits(said, where=self.name) if kind == "off_limits" else Refusal(said, self.name, kind, errno)
 
     def _lose(self, reason: str, hello: Reply) -> None:
         with self._lock:
@@ -158,10 +173,22 @@ class Agent:
         if not self._keeper.has_ended(_END_S):
             # A stopped or wedged PID 1 does not read its end of file; nothing in the machine survives its end.
             self._keeper.kill()
-        remove_cgroups(self._cgroup)
+        if self._cgroup:
+            remove_cgroups(self._cgroup)
         self._reader.join(5)
         self._keeper.close()
         self._log.close()
+
+
+def _pid(message: dict[str, Any]) -> int:
+    """Read an agent's first line.
+
+    Raises: ValueError where it is none.
+    """
+    pid = message.get("pid")
+    if type(pid) is not int or pid <= 0:
+        raise ValueError(f"its first line names no process: {sorted(message)}")
+    return pid
 
 
 class Refusal(ProbeError):

@@ -71,6 +71,20 @@ def has(name: str) -> bool:
     return _has_link(name)
 
 
+def has_to_a_user(name: str) -> bool:
+    """Say whether the kernel has a feature, as far as one sees who is not root: the rest is taken to be there."""
+    if name in ("br_netfilter", "ipv6"):
+        return Path("/proc/sys/net", {"br_netfilter": "bridge"}.get(name, name)).is_dir()
+    return True
+
+
+def has_already(name: str) -> bool:
+    """Say whether the kernel has a feature without loading modules that decide over the machine's own traffic."""
+    if name == "br_netfilter":
+        return Path("/proc/sys/net/bridge").is_dir()
+    return has(name)
+
+
 def _has_link(kind: str) -> bool:
     """Try to make such a link; the kernel loads the module if there is one."""
     with Segment("scratch") as scratch:

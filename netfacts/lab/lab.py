@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 from netfacts.lab.machine import Machine
 from netfacts.lab.wire import Segment
-from netfacts.model.errors import LabError
-from netfacts.model.lab import LabSpec
+from netfacts.model.errors import LabError, OffLimits
+from netfacts.model.lab import LabSpec, MachineSpec
 
 
 class Lab:
@@ -18,8 +18,8 @@ class Lab:
     Undo: `close`, or the end of this process in whatever way.
     """
 
-    def __init__(self, spec: LabSpec) -> None:
-        """Build it.
+    def __init__(self, spec: LabSpec, *, kind_of: Callable[[MachineSpec], type[Machine]] = lambda _: Machine) -> None:
+        """Build it; `kind_of` says which machines are there already and are only visited.
 
         Raises: LabError; nothing is left then.
         """
@@ -29,7 +29,7 @@ class Lab:
         try:
             segments = {wire.name: self._stack.enter_context(Segment(wire.name)) for wire in spec.segments}
             with ThreadPoolExecutor(len(spec.machines)) as pool:
-                started = [pool.submit(Machine, machine, spec) for machine in spec.machines]
+                started = [pool.submit(kind_of(machine), machine, spec) for machine in spec.machines]
                 failures: list[BaseException] = []
                 for future in started:
                     error = future.exception()
@@ -52,14 +52,19 @@ class Lab:
 
     def _serve_names(self) -> None:
         """Open the lab's DNS server: it knows the machines as NAME.lab, and says NXDOMAIN to everything else."""
-        names = {f"{machine.name}.lab": machine.address for machine in self.machines.values()}
+        names = {f"{machine.name}.lab": machine.address for machine in self.machines.values() if machine.spec.ports}
         for machine in self.machines.values():
             if machine.spec.resolver:
                 for kind in ("dns-udp", "dns-tcp"):
                     machine.agent.call("listen", kind=kind, address="0.0.0.0", port=53, names=names)
 
     def __getitem__(self, name: str) -> Machine:
-        """Give the machine of this name."""
+        """Give the machine of this name.
+
+        Raises: OffLimits where the lab has but the machine that is visited.
+        """
+        if name not in self.machines and not self.spec.segments:
+            raise OffLimits(f"it needs root: machine {name} is a namespace")
         return self.machines[name]
 
     def check_alive(self) -> None:

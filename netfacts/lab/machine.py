@@ -39,7 +39,7 @@ class Machine:
         Raises: LabError.
         """
         self.spec = spec
-        self.lab = lab
+        self._lab = lab
         self.name = spec.name
         self.agent = Agent(spec.name)
         sysctls = dict(_SYSCTLS)
@@ -56,6 +56,11 @@ class Machine:
         except BaseException:
             self.agent.close()
             raise
+
+    @property
+    def lab(self) -> LabSpec:
+        """The lab that it is part of, as declared."""
+        return self._lab
 
     @property
     def address(self) -> str:
@@ -75,9 +80,16 @@ class Machine:
         """Give the path by which this process reaches a file in the machine."""
         return f"/proc/{self.agent.pid}/root{inside}"
 
-    @cached_property
+    @property
     def netlink(self) -> Netlink:
-        """A netlink socket in the machine's network namespace."""
+        """A netlink socket in the machine's network namespace.
+
+        Raises: OffLimits where the machine is not netfacts' own.
+        """
+        return self._netlink
+
+    @cached_property
+    def _netlink(self) -> Netlink:
         return Netlink(f"/proc/{self.agent.pid}/ns/net")
 
     def wire(self, segments: Mapping[str, Segment]) -> None:
@@ -86,24 +98,34 @@ class Machine:
         Raises: LabError.
         """
         self.netlink.do("link", "set", index=self.netlink.index("lo"), state="up")
-        for number, port in enumerate(self.spec.ports):
-            name = f"eth{number}"
-            segments[port.segment].plug(self.agent.pid, name)
-            index = self.netlink.index(name)
-            for interface in self.lab.segment(port.segment).interface(port.number):
-                if _supports(interface.version):
-                    self.netlink.do(
-                        "addr", "add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen
-                    )
-            self.netlink.do("link", "set", index=index, state="up")
-            # A neighbour that is not there is known after one second and not after three.
-            self.sysctl(**{f"net.{ip}.neigh.{name}.retrans_time_ms": "300" for ip in ("ipv4", "ipv6")})
+        self._plug_in(segments)
         if self.spec.gateway:
             segment = self.spec.ports[0].segment
             for gateway in self.lab.addresses(self.spec.gateway, segment=segment):
                 if _supports(gateway.version):
                     default = "0.0.0.0/0" if gateway.version == 4 else "::/0"
                     self.netlink.do("route", "add", dst=default, gateway=str(gateway))
+
+    def interface(self, number: int = 0) -> str:
+        """Give the name of the interface on the machine's port of this number."""
+        return f"eth{number}"
+
+    def _plug_in(self, segments: Mapping[str, Segment]) -> None:
+        for number, port in enumerate(self.spec.ports):
+            name = self.interface(number)
+            segments[port.segment].plug(self.agent.pid, name)
+            index = self._netlink.index(name)
+            self.sysctl(**self._parameters(name))
+            for interface in self.lab.segment(port.segment).interface(port.number):
+                if _supports(interface.version):
+                    self._netlink.do(
+                        "addr", "add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen
+                    )
+            self._netlink.do("link", "set", index=index, state="up")
+
+    def _parameters(self, name: str) -> dict[str, str]:
+        # A neighbour that is not there is known after one second and not after three.
+        return {f"net.{ip}.neigh.{name}.retrans_time_ms": "300" for ip in ("ipv4", "ipv6")}
 
     def settle(self) -> None:
         """Wait until the machine answers to its IPv6 addresses.
@@ -116,7 +138,7 @@ class Machine:
         wanted = set()
         for number, port in enumerate(self.spec.ports):
             _, ipv6 = self.lab.segment(port.segment).interface(port.number)
-            wanted |= {(_hex(ipv6.ip), "80", f"eth{number}"), (_hex(_MULTICAST), "08", f"eth{number}")}
+            wanted |= {(_hex(ipv6.ip), "80", self.interface(number)), (_hex(_MULTICAST), "08", self.interface(number))}
 
         def in_service() -> bool:
             table = self.read("/proc/net/ipv6_route")[0]
@@ -194,8 +216,8 @@ class Machine:
 
     def close(self) -> None:
         """End the machine and everything in it."""
-        if "netlink" in self.__dict__:
-            self.netlink.close()
+        if "_netlink" in self.__dict__:
+            self._netlink.close()
         self.agent.close()
 
     def check_alive(self) -> None:

@@ -52,3 +52,7 @@ class ProbeError(NetfactsError):
 
 class Inconclusive(NetfactsError):
     """A positive control failed, so what the check saw proves nothing either way."""
+
+
+class OffLimits(NetfactsError):
+    """What a check needs would change a machine or an engine that is not netfacts' own: it is not exercised there."""

@@ -17,6 +17,7 @@ NEEDS = {
     "vxlan": "the kernel has VXLAN",
     "ipv6": "the kernel has IPv6",
     "iptables": "the engine's firewall backend is iptables",
+    "lab-nameserver": "the host's nameserver is the lab's, and not somebody's",
     "docker-cli": "the engine comes with its command line client",
 }
 """What a fact may need beyond what every lab has, each with what it means."""

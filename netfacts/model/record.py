@@ -7,9 +7,10 @@ import msgspec
 from netfacts.model.fact import Accuracy
 from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 
-SCHEMA = 2
-READABLE = (1, 2)
-"""Schemas that can be read: 2 added to 1 what a record of one engine taking another's place holds, and portraits."""
+SCHEMA = 3
+READABLE = (1, 2, 3)
+"""Schemas that can be read: 2 added to 1 what a record of one engine taking another's place holds, and portraits; 3
+what labs looked like in which a check did not conform, and what a visit to somebody's machine has left there."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,6 +139,24 @@ class SabotageLine(
         return self.turned != Verdict.NOT_EXERCISED.value
 
 
+class HostLine(msgspec.Struct, frozen=True, kw_only=True, tag="host", tag_field="kind", forbid_unknown_fields=True):
+    """What became of a machine that was only visited; a change begins with "+" for what came, "-" for what went."""
+
+    left: list[str] = []
+    """What the run has left there, or nothing else explains: a failure of the run."""
+    others: list[str] = []
+    """What others have changed meanwhile."""
+    unread: list[str] = []
+    """What could not be compared, because only root may read it."""
+    unknown: str = ""
+    """Why it could not be found out."""
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether the run has left it as it was."""
+        return not self.left and not self.unknown
+
+
 class EndLine(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="kind", forbid_unknown_fields=True):
     """The last line of a run that came to its end; a record without it was interrupted."""
 
@@ -153,4 +172,4 @@ class EndLine(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="k
     slowest: list[tuple[str, float]] = []
 
 
-Line = RunLine | LabLine | FactLine | PortraitLine | TimingLine | VerdictLine | SabotageLine | EndLine
+Line = RunLine | LabLine | FactLine | PortraitLine | TimingLine | VerdictLine | SabotageLine | HostLine | EndLine

@@ -108,6 +108,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The verdict on one case of one fact.
 
     `carried`: in a run in which one engine took another's place, what the check looked at was built by the first.
+    `evidence` is what the check chose to show. `state` is what its lab looked like when it had ended otherwise than
+    expected (packets, firewall, links, …), and `captures` are files with those packets, beside the record.
     """
 
     fact: str
@@ -118,6 +120,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     claim: str = ""
     observed: list[Observation] = []
     evidence: list[Evidence] = []
+    state: list[Evidence] = []
+    captures: list[str] = []
     measured: list[Measurement] = []
     scene: Scene = Scene()
     reason: str = ""

@@ -19,6 +19,8 @@ from netfacts.probe.ask import TIMEOUT_S, Probe, ask_one
 
 # glibc asks again after 5 s and then gives up: that is a failure of the resolver, and the claim's business to judge.
 _RESOLVE_S = 12.0
+# Of a message that is no answer, as much as says what it is.
+_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ class DnsAnswer:
 def resolve(vantage: Vantage, *names: str, family: int = 4, timeout_s: float = _RESOLVE_S) -> list[Resolution]:
     """Resolve names with glibc and the vantage's own /etc/hosts, resolv.conf and nsswitch.conf.
 
-    Raises: ProbeError where the vantage is gone.
+    Raises: ProbeError where the vantage is gone, or a name can't be asked for.
     """
     said: list[dict[str, Any]] = vantage.machine.agent.call(
         "resolve", net=vantage.net, mnt=vantage.mnt, names=[[name, family] for name in names], timeout_s=timeout_s
     )
-    return [
+    found = [
         Resolution(
             vantage,
             name,
@@ -63,6 +65,10 @@ def resolve(vantage: Vantage, *names: str, family: int = 4, timeout_s: float = _
         )
         for name, entry in zip(names, said, strict=True)
     ]
+    for one in found:
+        if one.outcome is Outcome.PROBE_ERROR:
+            raise ProbeError(f"{one.name!r} could not be resolved", where=str(vantage), returned=one.detail)
+    return found
 
 
 def query(
@@ -70,7 +76,7 @@ def query(
 ) -> DnsAnswer:
     """Ask a DNS server one question.
 
-    Raises: ProbeError where the reply is no DNS message.
+    Raises: ProbeError where the reply is no DNS message, or none to this question.
     """
     question = dns.message.make_query(name, kind)
     payload = base64.b64encode(question.to_wire()).decode()
@@ -80,8 +86,11 @@ def query(
         return DnsAnswer(answer.outcome, "", (), None, answer.latency_ms)
     try:
         message = dns.message.from_wire(base64.b64decode(answer.reply))
-    except dns.exception.DNSException as error:
-        raise ProbeError(f"{server} sent no DNS message", where=str(vantage), returned=str(error)) from None
+    except (dns.exception.DNSException, ValueError) as error:
+        raise ProbeError(f"{server} sent no DNS message", where=str(vantage), returned=repr(error)) from None
+    if not question.is_response(message):
+        sent = message.to_text()[:_SHOWN]
+        raise ProbeError(f"{server} sent no answer to the question for {name}", where=str(vantage), returned=sent)
     records = tuple(item.to_text() for rrset in message.answer for item in rrset)
     ttl_s = message.answer[0].ttl if message.answer else None
     return DnsAnswer(answer.outcome, dns.rcode.to_text(message.rcode()), records, ttl_s, answer.latency_ms)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from netfacts.engine import Engine
+from netfacts.engine.answer import answer_of
 from netfacts.lab import Vantage, of_process
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
 from netfacts.run import Finished
+from netfacts.topology.inspected import InspectedContainer
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class PortBinding:
         return f"{self.container_port}/{self.protocol} -> {where}:{self.host_port}"
 
 
+class _Late(EngineError):
+    """It did not end in time."""
+
+
 @dataclass
 class Container:
     """A container that a check made. What the engine said of it is kept until `refresh`."""
@@ -42,8 +49,16 @@ class Container:
     """What `vantage` gave, by the first process that it was given for."""
 
     def refresh(self) -> None:
-        """Ask the engine again."""
-        self.said = self.engine.api.inspect_container(self.id)
+        """Ask the engine again.
+
+        Raises: EngineError where it does not say what it should.
+        """
+        self.said = answer_of(
+            self.engine,
+            f"inspect container {self.name}",
+            lambda: self.engine.api.inspect_container(self.id),
+            like=InspectedContainer,
+        )
         if self.pid:
             # A process that ends at once may have gone by now; the kernel says so in either way.
             with contextlib.suppress(FileNotFoundError, PermissionError):
@@ -132,8 +147,13 @@ class Container:
         )
 
     def logs(self) -> str:
-        """What its first process has printed."""
-        printed: bytes = self.engine.api.logs(self.id, tail=50)
+        """What its first process has printed.
+
+        Raises: EngineError.
+        """
+        printed: bytes = answer_of(
+            self.engine, f"give the log of {self.name}", lambda: self.engine.api.logs(self.id, tail=50), like=bytes
+        )
         return printed.decode(errors="replace")
 
     @property
@@ -144,8 +164,8 @@ class Container:
 
     def ended(self, *, timeout_s: float = 5.0) -> bool:
         """Wait for its first process to end; False where it still runs after `timeout_s`."""
-        with contextlib.suppress(EngineError):
-            return until(self._has_ended, what=f"{self.name} to end", timeout_s=timeout_s, error=EngineError)
+        with contextlib.suppress(_Late):
+            return until(self._has_ended, what=f"{self.name} to end", timeout_s=timeout_s, error=_Late)
         return False
 
     def _has_ended(self) -> bool:
@@ -153,9 +173,16 @@ class Container:
         return self.said["State"]["Status"] in ("exited", "dead")
 
     def run(self, *argv: str) -> Finished:
-        """Run a program in it, by way of the engine (`docker exec`): slow, for where that is the point."""
+        """Run a program in it, by way of the engine (`docker exec`): slow, for where that is the point.
+
+        Raises: EngineError with the engine's words.
+        """
+        attempt = f"run {argv[0]} in {self.name}"
+        status, out = answer_of(self.engine, attempt, lambda: self._execute(argv), like=tuple[int, bytes])
+        return Finished(argv, status, out.decode(errors="replace"), "")
+
+    def _execute(self, argv: Sequence[str]) -> tuple[int, bytes]:
         api = self.engine.api
         created = api.exec_create(self.id, list(argv))
         out: bytes = api.exec_start(created["Id"])
-        status = api.exec_inspect(created["Id"])["ExitCode"]
-        return Finished(argv, int(status), out.decode(errors="replace"), "")
+        return api.exec_inspect(created["Id"])["ExitCode"], out

@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import docker.errors
 import requests.exceptions
 
 from netfacts.engine import Engine
-from netfacts.engine.image import IMAGE
+from netfacts.engine.answer import answer_of
 from netfacts.lab import Vantage, of_machine
 from netfacts.lab.wait import until
-from netfacts.model.errors import EngineError, LabError, ProbeError
+from netfacts.model.errors import EngineError, LabError, OffLimits, ProbeError
 from netfacts.topology import removal
 from netfacts.topology.container import Container
+from netfacts.topology.inspected import Created, InspectedNetwork
 from netfacts.topology.network import Network
 from netfacts.topology.refusal import Refused
 from netfacts.topology.request import for_container, ipam
@@ -40,6 +40,8 @@ class Host:
         self._check = check
         self._tamper = tamper
         # Names are unlike in every check, so that nothing left behind can answer for another's.
+        # Where the host asks somebody's nameservers, a lab's names, and what a check asks for, go to the lab's own.
+        self._nameservers = [] if engine.private or not self.machine.spec.ports else [str(self.machine.lab.resolver)]
         self._tag = secrets.token_hex(2)
         self.containers: list[Container] = []
         """What the check has made so far."""
@@ -69,6 +71,8 @@ class Host:
 
         `names`: what a DNS server at each of the addresses, which are the host's own, knows. Undo: `close`.
         """
+        if not self.engine.private:
+            raise OffLimits("it would change the nameservers of the host", where=self.name)
         text = "".join(f"nameserver {address}\n" for address in addresses) or "# no nameserver\n"
         self._undo.append(partial(self._write_resolv_conf, f"nameserver {self.machine.lab.resolver}\n"))
         self._write_resolv_conf(text)
@@ -103,6 +107,8 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
+        if ipv6 and not self.engine.private:
+            self._require_forwarding()
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
@@ -114,18 +120,38 @@ class Host:
                 "attachable": attachable or None,
                 # Not asked for: what it would have an engine refuse is refused by newer ones in any case.
                 "check_duplicate": None,
-                "labels": {_LABEL: self._check},
+                "labels": self._labels(),
             }
         )
-        created = self._call("create network", request["name"], lambda: self.engine.api.create_network(**request))
+        created = self._call(
+            "create network", request["name"], lambda: self.engine.api.create_network(**request), like=Created
+        )
         network = Network(self.engine, created["Id"], request["name"])
         self.networks.append(network)
         self._roles[f"network {role}"] = network
         return network
 
+    def _require_forwarding(self) -> None:
+        """An engine that makes its first network with IPv6 has the whole host forward it, and accept no router's news.
+
+        Raises: OffLimits.
+        """
+        if (self.machine.read("/proc/sys/net/ipv6/conf/all/forwarding")[0] or "").strip() != "1":
+            raise OffLimits("the engine would switch IPv6 forwarding on for the whole host", where=self.name)
+
+    def require_alone(self, name: str = "bridge") -> None:
+        """Need one of the networks that every engine has for this check alone, because it counts what is on it.
+
+        Raises: OffLimits where others have containers there.
+        """
+        said = self._call("inspect network", name, lambda: self.engine.api.inspect_network(name))
+        others = set(said.get("Containers") or ()) - {container.id for container in self.containers}
+        if others:
+            raise OffLimits(f"it counts what is on {name}, and {len(others)} containers of others are", where=self.name)
+
     def predefined(self, name: str = "bridge") -> Network:
         """Give one of the networks that every engine has."""
-        said = self._call("inspect network", name, lambda: self.engine.api.inspect_network(name))
+        said = self._call("inspect network", name, lambda: self.engine.api.inspect_network(name), like=InspectedNetwork)
         return Network(self.engine, said["Id"], name, predefined=True)
 
     def remove(self, network: Network) -> None:
@@ -179,7 +205,7 @@ class Host:
         hosts: Mapping[str, str] | None = None,
         command: Sequence[str] = _FOREVER,
         environment: Mapping[str, str] | None = None,
-        image: str = IMAGE,
+        image: str = "",
         labels: Mapping[str, str] | None = None,
         restart: str = "",
         aliases: Sequence[str] = (),
@@ -198,7 +224,7 @@ class Host:
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
-                "image": image,
+                "image": image or self.engine.image,
                 "command": list(command),
                 "mode": network.name if network else mode,
                 "pid": pid,
@@ -207,10 +233,10 @@ class Host:
                 "publish": dict(publish or {}),
                 "publish_all": publish_all,
                 "links": dict(links or {}),
-                "dns": list(dns),
+                "dns": list(dns) or ([] if mode else self._nameservers),
                 "hosts": dict(hosts or {}),
                 "environment": dict(environment or {}),
-                "labels": {_LABEL: self._check, **(labels or {})},
+                "labels": self._labels() | dict(labels or {}),
                 "restart": restart,
                 "aliases": list(aliases),
             }
@@ -219,6 +245,7 @@ class Host:
             "create container",
             request["name"],
             lambda: self.engine.api.create_container(**for_container(self.engine.api, request)),
+            like=Created,
         )
         container = Container(self.engine, created["Id"], request["name"])
         self.containers.append(container)
@@ -235,8 +262,9 @@ class Host:
         Raises: Refused with the client's or the engine's words.
         """
         request = self._asked({"name": f"{role}-{self._tag}", "typed": list(options)})
-        common = ("--name", request["name"], "--label", f"{_LABEL}={self._check}", "--stop-signal", "SIGKILL")
-        done = self.engine.docker("create", *common, *request["typed"], IMAGE, *_FOREVER)
+        labels = [f"--label={key}={value}" for key, value in self._labels().items()]
+        common = ("--name", request["name"], *labels, "--stop-signal", "SIGKILL")
+        done = self.engine.docker("create", *common, *request["typed"], self.engine.image, *_FOREVER)
         done.checked(f"docker refused to create container {request['name']}", Refused)
         container = Container(self.engine, done.out.strip(), request["name"])
         self.containers.append(container)
@@ -308,7 +336,7 @@ class Host:
                 "name": f"{role}-{self._tag}",
                 "network": network.id,
                 "endpoint_mode": "dnsrr",
-                "image": IMAGE,
+                "image": self.engine.image,
                 "command": list(_FOREVER),
             }
         )
@@ -366,6 +394,9 @@ class Host:
         if container.netns and not any(other.pid for other in sharing):
             self.machine.release(container.netns)
 
+    def _labels(self) -> dict[str, str]:
+        return {_LABEL: self._check, **self.engine.labels}
+
     def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._tamper is None:
             return request
@@ -373,16 +404,5 @@ class Host:
         # What a request has no place for belongs to another kind of object: a network has no mode.
         return {option: changed[option] for option in request}
 
-    def _call(self, verb: str, name: str, call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except docker.errors.APIError as error:
-            raise Refused(
-                f"the engine refused to {verb} {name}", where=self.name, returned=str(error.explanation or error)
-            ) from None
-        except requests.exceptions.RequestException as error:
-            raise EngineError(
-                f"the engine did not answer when asked to {verb} {name}",
-                where=self.name,
-                returned=f"{error}\n{self.engine.log_tail()}",
-            ) from None
+    def _call(self, verb: str, name: str, call: Callable[[], Any], *, like: Any = Any) -> Any:
+        return answer_of(self.engine, f"{verb} {name}", call, like=like, refused=Refused)

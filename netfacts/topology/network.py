@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from netfacts.engine import Engine
+from netfacts.engine.answer import answer_of
+from netfacts.topology.inspected import InspectedNetwork
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,16 @@ class Network:
         return self.name if self.predefined else self.id
 
     def inspect(self) -> dict[str, Any]:
-        """Give what the engine says of it now."""
-        said: dict[str, Any] = self.engine.api.inspect_network(self.handle)
+        """Give what the engine says of it now.
+
+        Raises: EngineError where it does not say what it should.
+        """
+        said: dict[str, Any] = answer_of(
+            self.engine,
+            f"inspect network {self.name}",
+            lambda: self.engine.api.inspect_network(self.handle),
+            like=InspectedNetwork,
+        )
         return said
 
     @cached_property
@@ -46,7 +56,8 @@ class Network:
     @property
     def subnets(self) -> list[str]:
         """All its subnets, IPv4 and IPv6."""
-        return [str(pool["Subnet"]) for pool in (self._first.get("IPAM") or {}).get("Config") or ()]
+        pools = (self._first.get("IPAM") or {}).get("Config") or ()
+        return [str(pool["Subnet"]) for pool in pools if pool.get("Subnet")]
 
     @property
     def gateway(self) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import docker.errors
-import requests.exceptions
 
 from netfacts.engine import Engine
+from netfacts.engine.answer import answer_of
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
 from netfacts.topology.container import Container
@@ -42,23 +43,31 @@ def remove(
     try:
         _await_ports(engine, containers)
         _await_parting(engine, containers, networks)
-    except (EngineError, docker.errors.DockerException, requests.exceptions.RequestException) as trouble:
+    except EngineError as trouble:
         errors.append(trouble)
     for network in reversed(networks):
         try:
-            engine.api.remove_network(network.id)
-        except docker.errors.NotFound:
-            continue
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as trouble:
+            _asked(engine, f"remove network {network.name}", partial(engine.api.remove_network, network.id))
+        except EngineError as trouble:
             errors.append(trouble)
     return errors
 
 
 def _remove(engine: Engine, container: Container) -> None:
-    try:
-        engine.api.remove_container(container.id, force=True, v=True)
-    except docker.errors.NotFound:
-        return
+    call = partial(engine.api.remove_container, container.id, force=True, v=True)
+    _asked(engine, f"remove container {container.name}", call)
+
+
+def _asked(engine: Engine, attempt: str, call: Callable[[], Any], *, like: Any = Any) -> Any:
+    """Give the answer to a call, None for "not found"."""
+
+    def found() -> Any:
+        try:
+            return call()
+        except docker.errors.NotFound:
+            return None
+
+    return answer_of(engine, attempt, found, like=like)
 
 
 def _await_ports(engine: Engine, containers: Sequence[Container]) -> None:
@@ -70,7 +79,8 @@ def _await_ports(engine: Engine, containers: Sequence[Container]) -> None:
     Raises: EngineError.
     """
     ports = Path(engine.machine.path("/sys/class/net/docker0/brif"))
-    if any(container.said and "bridge" in container.networks for container in containers):
+    # On an engine that others use, too, docker0 may never be without ports.
+    if engine.private and any(container.said and "bridge" in container.networks for container in containers):
         until(
             lambda: not ports.is_dir() or not any(ports.iterdir()),
             what="docker0 to lose the ports of removed containers",
@@ -90,7 +100,7 @@ def _await_parting(engine: Engine, containers: Sequence[Container], networks: Se
     """
     # A container that never started has said nothing.
     spoke = [container for container in containers if container.said]
-    used = {(str(end["NetworkID"]), name) for container in spoke for name, end in container.networks.items()}
+    used = {(str(end.get("NetworkID", "")), name) for container in spoke for name, end in container.networks.items()}
     for identity, name in sorted(used | {(network.id, network.name) for network in networks}):
         if len(identity) == _SWARM_ID_LENGTH:
             until(
@@ -102,7 +112,6 @@ def _await_parting(engine: Engine, containers: Sequence[Container], networks: Se
 
 
 def _has_left(engine: Engine, identity: str) -> bool:
-    try:
-        return not engine.api.inspect_network(identity).get("Peers")
-    except docker.errors.NotFound:
-        return True
+    call = partial(engine.api.inspect_network, identity)
+    found = _asked(engine, f"inspect network {identity}", call, like=dict[str, Any] | None)
+    return not (found and found.get("Peers"))

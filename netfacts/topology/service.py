@@ -19,8 +19,10 @@ from docker.types import (
 )
 
 from netfacts.engine import Engine
+from netfacts.engine.answer import answer_of
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
+from netfacts.topology.inspected import Task
 
 _RUNNING_S = 30.0
 _LABEL = "com.docker.swarm.service.id"
@@ -50,13 +52,17 @@ class Service:
     def addresses(self) -> list[str]:
         """Give the IPv4 addresses of the tasks that run now."""
         running = [task for task in self._tasks() if task["Status"]["State"] == "running"]
-        ends = [end for task in running for end in task["NetworksAttachments"]]
-        return sorted(str(address).partition("/")[0] for end in ends for address in end["Addresses"])
+        ends = [end for task in running for end in task.get("NetworksAttachments") or ()]
+        return sorted(str(address).partition("/")[0] for end in ends for address in end.get("Addresses") or ())
 
     def _tasks(self) -> list[dict[str, Any]]:
-        said: list[dict[str, Any]] = self.nodes[0].api.tasks(  # type: ignore[no-untyped-call]
-            # Not those whose place others have taken.
-            filters={"service": self.id, "desired-state": ["running", "ready", "accepted"]}
+        # Not those whose place others have taken.
+        wanted = {"service": self.id, "desired-state": ["running", "ready", "accepted"]}
+        said: list[dict[str, Any]] = answer_of(
+            self.nodes[0],
+            f"list the tasks of {self.name}",
+            lambda: self.nodes[0].api.tasks(filters=wanted),  # type: ignore[no-untyped-call]
+            like=list[Task],
         )
         return said
 

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
 from netfacts.model.record import Line
+from netfacts.model.verdict import plain
+
+
+def _whole(value: Any) -> Any:
+    """Give a value of JSON with a question mark for each half of a character."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list | tuple):
+        return [_whole(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(entry) for key, entry in value.items()}
+    return value
 
 
 class Recorder:
@@ -23,7 +35,12 @@ class Recorder:
 
     def write(self, line: Line) -> None:
         """Append a line."""
-        self._file.write(self._encoder.encode(line) + b"\n")
+        try:
+            data = self._encoder.encode(line)
+        except UnicodeEncodeError:
+            # Half a character, such as JSON can hold and UTF-8 can't: whoever sent it must not end the run.
+            data = self._encoder.encode(_whole(plain(line)))
+        self._file.write(data + b"\n")
 
     def close(self) -> None:
         """Close the file."""

@@ -70,7 +70,7 @@
 
   let unfolded = [];
   window.addEventListener("beforeprint", () => {
-    unfolded = all("details:not([open])").filter((one) => !one.closest("details.fact.not_exercised"));
+    unfolded = all("details:not([open])").filter((one) => !one.closest("details.fact.not_exercised, details.state"));
     unfolded.forEach((one) => { one.open = true; });
   });
   window.addEventListener("afterprint", () => {

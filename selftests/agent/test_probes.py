@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import errno
 import json
 import os
 import socket
 import struct
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import dns.message
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netfacts.agent import probes
@@ -297,3 +299,50 @@ def test_any_bytes_of_an_http_server_end_in_an_outcome(data: bytes) -> None:
 
     assert Outcome(answer["outcome"])
     assert json.dumps(answer)
+
+
+@settings(deadline=None)
+@given(
+    st.binary(max_size=60)
+    | st.dictionaries(st.sampled_from(["echo", "peer", "name"]), st.text(max_size=4) | st.integers() | st.none()).map(
+        lambda said: json.dumps(said).encode()
+    )
+)
+@example(b'{"echo": "nonce", "peer": ["192.0.2.1", 80], "name": 7}')
+@example(b"[" * 100_000)
+@example(b'{"echo": "' + b"x" * 5000 + b'", "peer": "", "name": ""}')
+def test_any_bytes_of_a_service_are_an_answer_of_its_own_or_somebody_else_s(data: bytes) -> None:
+    """Only who gives our nonce, and says in texts who it is and whom it saw, is a listener of ours."""
+    answer = probes._heard(data, "nonce")
+
+    assert Outcome(answer["outcome"])
+    assert len(answer.get("detail", "")) < 200
+    if "peer" in answer:
+        assert json.loads(data) | {"echo": "nonce"} == json.loads(data)
+        assert isinstance(answer["peer"], str)
+        assert isinstance(answer["name"], str)
+    elif answer["outcome"] == "connected":
+        assert base64.b64decode(answer["reply"]) == data
+
+
+@pytest.mark.parametrize("kind", ["tcp", "http"])
+def test_service_that_never_stops_talking_is_heard_out_to_a_limit(kind: str) -> None:
+    """What is always there to be read leaves no moment to look at the time."""
+    head = b"HTTP/1.0 200 OK\r\n\r\n" if kind == "http" else b""
+
+    def talk(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(head)
+            while True:
+                connection.sendall(bytes(1 << 16))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        talker = threading.Thread(target=talk, args=(server,), daemon=True)
+        talker.start()
+        (answer,) = probe({"kind": kind, "port": server.getsockname()[1], "timeout_s": 30.0})
+        talker.join(10)
+
+    assert answer["outcome"] == "connected"
+    assert len(answer.get("reply", "") + answer.get("body", "")) < 2 << 20
+    assert not talker.is_alive()

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netfacts.agent import protocol
@@ -75,7 +75,32 @@ def test_what_is_no_object_is_refused(line: bytes) -> None:
         protocol.decode(line)
 
 
-def test_lone_surrogates_travel() -> None:
-    """What a program prints need not be text; replaced or not, it must not stop the conversation."""
-    assert protocol.decode(protocol.encode({"out": "\ud800"})) == {"out": "\ud800"}
+def test_half_a_character_becomes_a_question_mark() -> None:
+    """What a service answers need not be text; it must not stop the conversation, nor a report that quotes it."""
+    assert protocol.decode(protocol.encode({"out\udfff": ["\ud800\\ud", "🐳"]})) == {"out?": ["?\\ud", "🐳"]}
     assert json.loads(protocol.encode({"out": "🐳"})) == {"out": "🐳"}
+
+
+@given(st.binary(max_size=60) | VALUES.map(lambda value: json.dumps(value).encode()))
+@example(b"[" * 100_000)
+@example(b'{"a":' * 100_000)
+@example(b'{"a": 1' + b"0" * 5000 + b"}")
+@example(b'{"id": "\\ud83d"}')
+def test_any_line_is_an_object_of_whole_texts_or_refused(line: bytes) -> None:
+    try:
+        message = protocol.decode(line)
+    except ValueError:
+        return
+    assert json.dumps(message, ensure_ascii=False).encode()
+
+
+@given(MESSAGES)
+@example({"id": True})
+@example({"id": 1.0})
+def test_number_is_an_integer_or_refused(message: dict[str, Any]) -> None:
+    try:
+        number = protocol.number_of(message)
+    except ValueError:
+        assert type(message.get("id")) is not int
+    else:
+        assert number == message["id"]

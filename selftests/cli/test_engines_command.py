@@ -235,3 +235,18 @@ def test_another_s_cache_can_be_read_but_not_changed(unprivileged: Netfacts, bun
         assert added.returncode == 3
         assert "could not write to the cache of engines" in added.stderr
         assert len(left(Path(name) / "netfacts" / "engines")) == 1
+
+
+def test_what_a_bundle_calls_itself_is_listed_as_it_is(engines: Engines, tmp_path: Path) -> None:
+    """And not taken for markup, nor by the terminal for an order."""
+    odd = tmp_path / "[red]x[bold].tgz"
+    odd.write_bytes(bundle("28.5.2\x1b[2J"))
+
+    added = engines("add", f"static:{odd}")
+    listed = engines("list")
+
+    assert (added.returncode, listed.returncode) == (0, 0), added.stderr + listed.stderr
+    assert "Docker Engine 28.5.2␛[2J" in added.stdout
+    assert "[red]x[bold].tgz" in listed.stdout.replace("\n", "")
+    assert "28.5.2␛[2J" in listed.stdout
+    assert "\x1b" not in added.stdout + listed.stdout

@@ -23,6 +23,8 @@ def folders(tmp_path: Path) -> list[str]:
         folder = tmp_path / name
         (folder / "allure-results").mkdir(parents=True)
         (folder / "allure-results" / f"{name}-result.json").write_text("{}")
+        (folder / "captures").mkdir()
+        (folder / "captures" / f"{name}.pcap").touch()
         (folder / "record.jsonl").write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines(record)))
         (folder / "junit.xml").write_text(f'<testsuites><testsuite><testcase name="{name}"/></testsuite></testsuites>')
         found.append(str(folder))
@@ -36,8 +38,9 @@ def test_shards_become_a_run_folder(netfacts: Netfacts, folders: list[str], tmp_
 
     assert (done.returncode, done.stderr) == (1, "")
     assert "1 fact deviates on Docker Engine 20.10.24" in done.stdout
-    assert sorted(path.name for path in out.iterdir()) == ["allure-results", "index.html", "junit.xml", "record.jsonl"]
-    assert len(list((out / "allure-results").iterdir())) == 3
+    files = ["index.html", "junit.xml", "record.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == ["allure-results", "captures", *files]
+    assert [len(list((out / name).iterdir())) for name in ("allure-results", "captures")] == [3, 3]
     assert [part in (out / "junit.xml").read_text() for part in ("shard 1/3", "shard3")] == [True, True]
     assert (out / "index.html").read_text("utf-8") == render(read(out))
     assert read(out).run.run_id == "merged"

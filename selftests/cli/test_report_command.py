@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from netfacts.model.record import Line
+from netfacts.model.record import READABLE, SCHEMA, Line
 from netfacts.verdict import Recorder
-from reports.record import Record
+from reports.page import render
+from reports.record import Record, read
+from reports.redact import redact
 from selftests.cli.conftest import Netfacts
 from selftests.reports.conftest import full_record
 
@@ -75,12 +78,12 @@ def test_foreign_file_is_refused(netfacts: Netfacts, tmp_path: Path, data: bytes
 
 def test_record_of_another_schema_is_refused_with_both_numbers(netfacts: Netfacts, run_folder: Path) -> None:
     path = run_folder / "record.jsonl"
-    path.write_bytes(path.read_bytes().replace(b'"schema":2', b'"schema":7', 1))
+    path.write_bytes(path.read_bytes().replace(b'"schema":%d' % SCHEMA, b'"schema":7', 1))
 
     done = netfacts("report", str(run_folder))
 
     assert done.returncode == 4
-    assert "the record has schema 7, this netfacts reads 1 and 2" in done.stderr
+    assert f"the record has schema 7, this netfacts reads {', '.join(map(str, READABLE))}" in done.stderr
     assert not (run_folder / "index.html").exists()
 
 
@@ -98,3 +101,99 @@ def test_folder_that_can_not_be_written_to_is_refused(unprivileged: Netfacts, ru
     assert done.returncode == 4
     assert "could not write the page of a record" in done.stderr
     assert "copy the record to a folder of yours" in done.stderr
+
+
+@pytest.fixture
+def private_run(run_folder: Path) -> Path:
+    """A run's folder whose record names this machine, with all that a run writes beside it."""
+    folder = run_folder / "acme-prod"
+    (folder / "captures").mkdir(parents=True)
+    (folder / "captures" / "a.pcap").write_bytes(b"")
+    (folder / "junit.xml").write_text("<testsuites/>")
+    data = (run_folder / "record.jsonl").read_text()
+    said = f"a was resolved on {socket.gethostname()}-x by 10.1.2.3, /home/jane/x, Acme"
+    assert data.count("a was resolved") == 1
+    (folder / "record.jsonl").write_text(data.replace("a was resolved", said))
+    return folder
+
+
+@pytest.mark.parametrize("place", ["", "record.jsonl"])
+def test_redacted_record_goes_to_a_folder_of_its_own(netfacts: Netfacts, private_run: Path, place: str) -> None:
+    before = {path: path.read_bytes() for path in private_run.rglob("*") if path.is_file()}
+    out = private_run.with_name("acme-prod-redacted")
+
+    done = netfacts("report", str(private_run / place), "--redact", "--also", "acme")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 fact deviates on Docker Engine 20.10.24" in done.stdout
+    assert "not copied: captures" in done.stdout
+    assert sorted(path.name for path in out.iterdir()) == ["index.html", "record.jsonl"]
+    assert read(out) == redact(read(private_run), hosts=[socket.gethostname()], words=["acme"])
+    reasons = [line.reason for line in read(out).verdicts if line.reason.startswith("a was")]
+    assert [reason.partition(" by ")[2] for reason in reasons] == ["240.1.1.3, <path>, word-1"]
+    assert (out / "index.html").read_text("utf-8") == render(read(out))
+    assert {path: path.read_bytes() for path in private_run.rglob("*") if path.is_file()} == before
+
+
+def test_redacted_record_is_rendered_to_the_same_page(netfacts: Netfacts, private_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "published" / "run"
+    netfacts("report", str(private_run), "--redact", "--out", str(out))
+    page = (out / "index.html").read_bytes()
+
+    done = netfacts("report", str(out))
+
+    assert done.returncode == 0
+    assert (out / "index.html").read_bytes() == page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--redact", "--out", "RUN"], "a redacted record goes to a folder of its own"),
+        (["--redact", "--out", "RUN/junit.xml"], "a redacted record goes to a folder of its own"),
+        (["--redact", "--out", "RUN/junit.xml/x"], "could not make the folder of a redacted record"),
+        (["--redact", "--also", "ab"], "--also 'ab' would go from the middle of other words"),
+        (["--out", "RUN/x"], "--out says how to redact"),
+        (["--also", "acme"], "--also says how to redact"),
+    ],
+    ids=["in-place", "file", "below-a-file", "short-word", "out-alone", "also-alone"],
+)
+def test_redaction_that_can_not_be_done_is_refused(
+    netfacts: Netfacts, private_run: Path, arguments: list[str], said: str
+) -> None:
+    before = {path: path.read_bytes() for path in private_run.parent.rglob("*") if path.is_file()}
+
+    done = netfacts("report", str(private_run), *(one.replace("RUN", str(private_run)) for one in arguments))
+
+    assert done.returncode == 4
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path: path.read_bytes() for path in private_run.parent.rglob("*") if path.is_file()} == before
+
+
+def test_upgrade_is_not_redacted_as_a_whole(netfacts: Netfacts, private_run: Path) -> None:
+    private_run.rename(private_run.with_name("before"))
+
+    done = netfacts("report", str(private_run.parent), "--redact")
+    (private_run.parent / "record.jsonl").unlink()
+    whole = netfacts("report", str(private_run.parent), "--redact")
+
+    assert done.returncode == 0
+    assert whole.returncode == 4
+    assert "an upgrade or a comparison is redacted run by run" in whole.stderr
+
+
+def test_no_text_of_a_file_gives_orders_to_the_terminal(netfacts: Netfacts, run_folder: Path) -> None:
+    """A record comes from elsewhere as well; what it holds is quoted in summaries and in refusals."""
+    path = run_folder / "record.jsonl"
+    order = b"\\u001b]0;mine\\u0007\\u001b[2J"
+    path.write_bytes(path.read_bytes().replace(b'"version":"20.10.24"', b'"version":"20.10.24' + order + b'"', 1))
+
+    told = netfacts("report", str(run_folder))
+    path.write_bytes(b'{"kind":"run","schema":99,"netfacts":"0.1' + order + b'"}\n')
+    refused = netfacts("report", str(run_folder))
+
+    assert (told.returncode, refused.returncode) == (0, 4)
+    assert "1 fact deviates on Docker Engine 20.10.24␛]0;mine␇␛[2J" in told.stdout
+    assert "read it with the netfacts that wrote it (0.1␛]0;mine␇␛[2J)" in refused.stderr
+    assert not {"\x1b", "\x07"} & set(told.stdout + told.stderr + refused.stdout + refused.stderr)

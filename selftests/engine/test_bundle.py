@@ -191,6 +191,31 @@ HOSTILE = {
 }
 
 
+# A file of many holes and no data, by GNU's extended headers, which also give it another name and size.
+HOLES = b"1\n0\n0\n".ljust(512, b"\0")
+SPARSE = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+HOSTILE |= {
+    "parent by an extended header": (member("docker/x", b"x", pax_headers={"path": "../evil"}), "leads out"),
+    "absolute by an extended header": (member("docker/x", b"x", pax_headers={"path": "/etc/evil"}), "is absolute"),
+    "link by an extended header": (
+        member("docker/x", **LINK, linkname="runc", pax_headers={"linkpath": "/etc/passwd"}),
+        "a link that leaves the folder",
+    ),
+    "parent by a sparse file's name": (
+        member("docker/x", HOLES, pax_headers=SPARSE | {"GNU.sparse.name": "../evil", "GNU.sparse.realsize": "9"}),
+        "leads out",
+    ),
+    "sparse file of a terabyte": (
+        member(
+            "docker/x", HOLES, pax_headers=SPARSE | {"GNU.sparse.name": "docker/x", "GNU.sparse.realsize": "9" * 13}
+        ),
+        "it holds more than",
+    ),
+    "name of a mile": (member(f"docker/{'x' * 5000}", b"x"), "is no file's"),
+    "name of half a character": (member("docker/\udce9vil", b"x"), "is no file's"),
+}
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("first", [True, False], ids=["first", "last"])
 @pytest.mark.parametrize("filtered", [True, False], ids=["filter", "no filter"])

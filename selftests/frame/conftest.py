@@ -56,14 +56,22 @@ case "$*" in
     *install*)
         for package in "$@"; do
             case $package in
-                mmdebstrap) program=mmdebstrap ;;
-                busybox-static) program=busybox ;;
-                iproute2) program=ip ;;
-                gpg) program=gpg ;;
+                mmdebstrap | gpg | conntrack | iptables | python3) programs=$package ;;
+                busybox-static) programs=busybox ;;
+                iproute2) programs=ip ;;
+                apparmor) programs=apparmor_parser ;;
+                docker.io) programs=dockerd ;;
+                nftables) programs=nft ;;
+                kmod) programs=modprobe ;;
+                e2fsprogs) programs=mke2fs ;;
+                openssh-client) programs='ssh ssh-keygen' ;;
+                qemu-system-x86) programs=qemu-system-x86_64 ;;
                 *) continue ;;
             esac
-            printf '#!/bin/sh\\n' >"$BIN/$program"
-            chmod 755 "$BIN/$program"
+            for program in $programs; do
+                printf '#!/bin/sh\\n' >"$BIN/$program"
+                chmod 755 "$BIN/$program"
+            done
         done
         ;;
 esac

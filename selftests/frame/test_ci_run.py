@@ -11,6 +11,22 @@ import pytest
 from selftests.frame.conftest import ROOT
 
 
+def start(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run it where nothing is installed but `folder`'s own programs, and what it takes for granted."""
+    for name in ("cat", "dirname"):
+        (folder / name).symlink_to(shutil.which(name) or pytest.fail(f"this test needs {name}"))
+    return subprocess.run(
+        [folder / ".ci/run"],
+        cwd="/",
+        env={"PATH": str(folder)},
+        input="not for tox",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
 @pytest.mark.parametrize(("failing", "code"), [("none", 0), ("lint", 1), ("selftests", 1)])
 def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing: str, code: int) -> None:
     (folder / ".ci").mkdir()
@@ -18,18 +34,38 @@ def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing
     toxw = folder / "toxw"
     toxw.write_text(f'#!/bin/sh\necho "$@"\ncat\n[ "$2" != {failing} ]\n')
     toxw.chmod(0o755)
+    (folder / "vagrant").symlink_to("/bin/true")
 
-    done = subprocess.run(
-        [folder / ".ci/run"], cwd="/", input="not for tox", capture_output=True, text=True, check=False, timeout=30
-    )
+    done = start(folder)
 
     assert done.stdout.splitlines() == [
         "-e lint",
         "-e types",
         "-e selftests",
+        "-e vm",
         "-e upgrade -- --from debian:bookworm --to debian:forky",
         "-- --engine debian:trixie",
         "-e sabotage -- --engine debian:forky",
     ]
     assert done.returncode == code
     assert (f"failed: -e {failing}" in done.stderr) is (code == 1)
+
+
+@pytest.mark.parametrize("to_be_had", [True, False])
+def test_ci_installs_vagrant_where_it_is_to_be_had_and_goes_on_without(folder: Path, to_be_had: bool) -> None:
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
+    for name, script in {
+        "toxw": "",
+        "apt-get": f'echo "apt-get $*"\n[ "$2" = update ] || {str(to_be_had).lower()}',
+    }.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    done = start(folder)
+
+    assert done.returncode == 0
+    assert done.stdout == ""
+    calls = [line for line in done.stderr.splitlines() if line.startswith("apt-get")]
+    assert calls == ["apt-get -qq update", "apt-get -qq install -y --no-install-recommends vagrant"]
+    assert ("vagrant is not to be had here" in done.stderr) is not to_be_had

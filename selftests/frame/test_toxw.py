@@ -235,6 +235,89 @@ def test_other_distributions_with_dockerd_need_no_mmdebstrap_unless_asked(machin
     assert machine.start("--", "--engine", "debian:trixie").returncode == 4
 
 
+@pytest.mark.parametrize("system", ["debian", "ubuntu"])
+def test_vms_bring_what_boots_and_reaches_them(machine: Machine, system: str) -> None:
+    machine.system = system
+
+    started = machine.start("-e", "vm")
+
+    wanted = ["gpg"] * (system == "ubuntu") + ["qemu-system-x86", *lacking(mke2fs="e2fsprogs"), "openssh-client"]
+    assert (started.returncode, started.stdout) == (0, "tox <-e> <vm>\n"), started.stderr
+    # Debian's keyring is there or not: that depends on the real machine.
+    assert [package for package in installed(machine) if package != "debian-archive-keyring"] == wanted
+
+
+def installed(machine: Machine) -> list[str]:
+    """The packages that were installed since the last time of asking."""
+    installs = [call for call in machine.calls() if " install " in call]
+    return [package for call in installs for package in call.split("--no-install-recommends")[1].split()]
+
+
+def lacking(**packages: str) -> list[str]:
+    """Packages, given by their programs, but those whose program is in the real machine's sbin: toxw finds it there."""
+    return [package for program, package in packages.items() if not shutil.which(program, path="/usr/sbin:/sbin")]
+
+
+# ---- machines to be targets
+
+ENGINE = ["docker.io", "apparmor", "iptables", "nftables", "busybox-static", "conntrack", "iproute2", "kmod", "python3"]
+CLIENT = ["conntrack", "iproute2", "kmod", "python3"]
+
+
+@pytest.mark.parametrize(("role", "packages"), [("engine", ENGINE), ("client", CLIENT)])
+def test_packages_of_a_target_are_named_whatever_is_here(machine: Machine, role: str, packages: list[str]) -> None:
+    machine.uid = 1000
+
+    named = machine.start("--packages", role)
+
+    assert (named.returncode, named.stdout, named.stderr) == (0, " ".join(packages) + "\n", "")
+    assert machine.calls() == []
+
+
+@pytest.mark.parametrize("role", ["engine", "client"])
+def test_a_target_gets_what_it_lacks_and_no_tox(machine: Machine, role: str) -> None:
+    machine.without("busybox", "ip", "python3")
+
+    provisioned = machine.start("--provision", role)
+
+    engine = lacking(dockerd="docker.io", apparmor_parser="apparmor", iptables="iptables", nft="nftables")
+    both = lacking(conntrack="conntrack", ip="iproute2", modprobe="kmod", python3="python3")
+    assert (provisioned.returncode, provisioned.stdout) == (0, ""), provisioned.stderr
+    assert installed(machine) == ([*engine, "busybox-static"] if role == "engine" else []) + both
+    assert not (machine.checkout / ".venv").exists()
+
+
+def test_an_engine_from_elsewhere_is_as_good(machine: Machine) -> None:
+    for name in ("dockerd", "apparmor_parser", "iptables", "nft", "conntrack", "modprobe"):
+        machine.program(name)
+
+    provisioned = machine.start("--provision", "engine")
+
+    assert (provisioned.returncode, provisioned.stdout, provisioned.stderr) == (0, "", "")
+    assert machine.calls() == []
+    assert not (machine.checkout / ".venv").exists()
+
+
+def test_provisioning_is_refused_without_root(machine: Machine) -> None:
+    machine.uid = 1000
+
+    refused = machine.start("--provision", "engine")
+
+    assert refused.returncode == 4
+    assert "needs root to install packages (this is user user1000)" in refused.stderr
+    assert "→ sudo ./toxw --provision engine\n" in refused.stderr
+    assert machine.calls() == []
+
+
+@pytest.mark.parametrize("arguments", [["--provision"], ["--packages", "router"]], ids=" ".join)
+def test_a_target_is_an_engine_or_a_client(machine: Machine, arguments: list[str]) -> None:
+    refused = machine.start(*arguments)
+
+    assert refused.returncode == 4
+    assert f"toxw: {arguments[0]} takes what the machine is to be: engine or client" in refused.stderr
+    assert machine.calls() == []
+
+
 # ---- python and .venv
 
 

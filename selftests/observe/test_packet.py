@@ -83,7 +83,7 @@ def test_frames_of_a_real_overlay_are_decoded(golden: Callable[[str], str]) -> N
     assert json.loads(six_answer.payload)["peer"] == six_answer.destination == "2001:db8:1::a"
     assert str(question) == (
         f"udp   198.51.100.10:{question.source_port} > 198.51.100.11:4789  "
-        f"vxlan 4097 [tcp   203.0.113.2:{question.inner.source_port} > 203.0.113.4:9000  13 bytes]"
+        f"vxlan 4097 [tcp   203.0.113.2:{question.inner.source_port} > 203.0.113.4:9000  [P.] 13 bytes]"
     )
 
 
@@ -202,3 +202,92 @@ def test_any_damage_is_decoded(frame: bytes, changes: list[tuple[int, int]], kee
 
     for data in (bytes(damaged), bytes(damaged[:keep])):
         assert str(decode(data))
+
+
+# -- as lines, for a reader
+
+
+def dns(identifier: int, flags: int, answers: int, name: str, kind: int) -> bytes:
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return struct.pack("!HHHHHH", identifier, flags, 1, answers, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1)
+
+
+def arp(operation: int, sender: str, target: str) -> bytes:
+    who = bytes.fromhex("0242ac110002")
+    head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+    return ethernet(0x0806, head + who + ip_address(sender).packed + bytes(6) + ip_address(target).packed)
+
+
+def icmp(kind: int, code: int, rest: bytes = bytes(4)) -> bytes:
+    return struct.pack("!BBH", kind, code, 0) + rest
+
+
+A, B = "192.0.2.1", "192.0.2.2"
+A6, B6 = "2001:db8::1", "2001:db8::2"
+SYN = bytearray(tcp(40000, 80, b""))
+SYN[13] = 0x02
+MLD = b"\x3a\0\x05\x02\0\0\0\0" + icmp(143, 0) + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("frame", "line"),
+    [
+        (ipv4(A, B, 6, bytes(SYN)), "tcp   192.0.2.1:40000 > 192.0.2.2:80  [S] 0 bytes"),
+        (ipv6(A6, B6, 6, tcp(1, 2, b"hello")), "tcp   [2001:db8::1]:1 > [2001:db8::2]:2  [P.] 5 bytes"),
+        (ipv4(A, B, 17, udp(1, 2, b"hello")), "udp   192.0.2.1:1 > 192.0.2.2:2  5 bytes"),
+        (ipv4(A, B, 1, icmp(8, 0, b"\0\7\0\1") + b"x"), "icmp  192.0.2.1 > 192.0.2.2  echo request id 7 seq 1 1 bytes"),
+        (ipv4(A, B, 1, icmp(3, 3)), "icmp  192.0.2.1 > 192.0.2.2  unreachable: port 0 bytes"),
+        (ipv4(A, B, 1, icmp(3, 200)), "icmp  192.0.2.1 > 192.0.2.2  unreachable: code 200 0 bytes"),
+        (ipv6(A6, B6, 58, icmp(1, 0)), "icmp6 2001:db8::1 > 2001:db8::2  unreachable: no route 0 bytes"),
+        (
+            ipv6(A6, B6, 58, icmp(135, 0) + ip_address(B6).packed),
+            "icmp6 2001:db8::1 > 2001:db8::2  who has 2001:db8::2 16 bytes",
+        ),
+        (ipv6(A6, B6, 0, MLD), "icmp6 2001:db8::1 > 2001:db8::2  MLDv2 report 20 bytes"),
+        (arp(1, A, B), "arp   who has 192.0.2.2? tell 192.0.2.1"),
+        (arp(2, A, B), "arp   192.0.2.1 is at 02:42:ac:11:00:02"),
+        (
+            ipv4(A, B, 17, udp(40000, 53, dns(7, 0x0100, 0, "a.lab", 28))),
+            "udp   192.0.2.1:40000 > 192.0.2.2:53  AAAA a.lab? 23 bytes",
+        ),
+        (
+            ipv4(A, B, 17, udp(53, 40000, dns(7, 0x8183, 0, "a.lab", 1))),
+            "udp   192.0.2.1:53 > 192.0.2.2:40000  A a.lab: NXDOMAIN 23 bytes",
+        ),
+        (
+            ipv4(A, B, 17, udp(53, 40000, dns(7, 0x8180, 2, "a.lab", 1))),
+            "udp   192.0.2.1:53 > 192.0.2.2:40000  A a.lab: 2 answers 23 bytes",
+        ),
+        (
+            ipv4(A, B, 17, udp(5, 4789, vxlan(7, arp(1, A, B)))),
+            "udp   192.0.2.1:5 > 192.0.2.2:4789  vxlan 7 [arp   who has 192.0.2.2? tell 192.0.2.1]",
+        ),
+    ],
+)
+def test_packet_is_a_line(frame: bytes, line: str) -> None:
+    assert str(decode(frame)) == line
+
+
+def test_size_is_that_on_the_wire_however_little_was_kept() -> None:
+    frame = ipv4(A, B, 6, tcp(1, 2, b"x" * 1000))
+
+    assert str(decode(frame[:100])) == "tcp   192.0.2.1:1 > 192.0.2.2:2  [P.] 1000 bytes"
+
+
+def test_later_fragment_has_no_ports() -> None:
+    frame = bytearray(ipv4(A, B, 17, b"12345678"))
+    frame[20:22] = struct.pack("!H", 185)
+
+    assert str(decode(bytes(frame))) == "udp   192.0.2.1 > 192.0.2.2  fragment at 1480 8 bytes"
+
+
+@given(st.sampled_from([53, 5353]), st.sampled_from([6, 17]), st.binary(max_size=80), st.integers(0, 80))
+@example(53, 17, dns(7, 0x0100, 0, "a\x1b[2J\n.lab", 28), 80)
+def test_any_message_is_one_plain_line(port: int, number: int, message: bytes, keep: int) -> None:
+    """Names come from the wire, and a report's reader may have a terminal that obeys control characters."""
+    body = udp(port, 40000, message) if number == 17 else tcp(port, 40000, message)
+
+    line = str(decode(ipv4(A, B, number, body)[: 34 + keep]))
+
+    assert line.isprintable()
+    assert line.isascii()

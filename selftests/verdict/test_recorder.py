@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from netfacts.model.record import Line
+from netfacts.model.verdict import Evidence
 from netfacts.verdict import Recorder
 from reports.record import Record, read
 from selftests.reports.conftest import full_record, sabotage_record
@@ -68,3 +69,19 @@ def test_line_breaks_and_markup_in_texts_stay_in_their_line(tmp_path: Path) -> N
 
     assert read(tmp_path).run.kernel == nasty
     assert len((tmp_path / "record.jsonl").read_bytes().splitlines()) == 2
+
+
+def test_half_a_character_costs_neither_its_line_nor_the_run(tmp_path: Path) -> None:
+    full = full_record()
+    (verdict, *others) = full.verdicts
+    odd = Evidence(title="name\ud83d", text="\udfff🐳\n")
+    halved = msgspec.structs.replace(verdict, reason="\ud800", evidence=[odd], case=verdict.case)
+
+    with Recorder(tmp_path / "record.jsonl") as recorder:
+        for line in lines_of(msgspec.structs.replace(full, verdicts=(halved, *others))):
+            recorder.write(line)
+
+    record = read(tmp_path)
+    assert record.verdicts[0].reason == "?"
+    assert record.verdicts[0].evidence == [Evidence(title="name?", text="?🐳\n")]
+    assert msgspec.structs.replace(record, verdicts=(verdict, *record.verdicts[1:])) == full

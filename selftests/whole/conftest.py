@@ -23,7 +23,7 @@ from netfacts.lab.wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = os.environ.get("NETFACTS_SELFTEST_ENGINE", "debian:bookworm")
-_STAGE = Path(__file__).parent / "stage"
+STAGE = Path(__file__).parent / "stage"
 # Generous: a run takes ten seconds where nothing else runs.
 PATIENCE_S = 120.0
 
@@ -201,9 +201,9 @@ def staged(checkout: Path) -> Path:
     """A checkout with the checks of `stage` alone, whose end a test decides."""
     shutil.rmtree(checkout / "suites" / "dns")
     (checkout / "facts" / "dns.toml").unlink()
-    shutil.copy(_STAGE / "stage.toml", checkout / "facts")
+    shutil.copy(STAGE / "stage.toml", checkout / "facts")
     (checkout / "suites" / "stage").mkdir()
-    shutil.copy(_STAGE / "checks.py", checkout / "suites" / "stage" / "test_stage.py")
+    shutil.copy(STAGE / "checks.py", checkout / "suites" / "stage" / "test_stage.py")
     return checkout
 
 
@@ -215,7 +215,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts `python -m netfacts run` in a checkout. Undo: what of it still runs is killed, PID by PID."""
     runs: list[Run] = []
 
-    def start(checkout: Path, *arguments: str, command: str = "run", environment: dict[str, str] | None = None) -> Run:
+    def start(
+        checkout: Path,
+        *arguments: str,
+        command: str = "run",
+        environment: dict[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> Run:
         stage = tmp_path / f"stage{len(runs)}"
         stage.mkdir()
         out = tmp_path / f"out{len(runs)}"
@@ -224,7 +230,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 [sys.executable, "-m", "netfacts", command, "--engine", ENGINE, "--out", str(out), *arguments],
                 cwd=checkout,
                 env={**os.environ, "STAGE": str(stage), "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=said,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -43,6 +43,7 @@ def _(stage: Stage) -> None:
 @pytest.mark.fact("ipam.lowest-first")
 def test_new_container_gets_lowest_free_address(host: Host, act: Act, claim: Claim) -> None:
     """Each new container on the default bridge gets the lowest free address, freed addresses included."""
+    host.require_alone()
     first, second, third = (host.container(role) for role in ("first", "second", "third"))
     addresses = [_address(container) for container in (first, second, third)]
     # The lowest is neither the first to be freed nor the last.

@@ -75,6 +75,7 @@ def _(stage: Stage) -> None:
 @pytest.mark.fact("docker0.empty-bridge")
 def test_docker0_gains_one_port_for_each_running_container(host: Host, act: Act, claim: Claim) -> None:
     """docker0 has no ports while no container runs, and one veth port for each that does."""
+    host.require_alone()
     empty = _ports(host.vantage)
     running = [host.container(role) for role in ("web", "box")]
     host.container("idle", start=False)

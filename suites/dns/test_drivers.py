@@ -53,7 +53,7 @@ def test_names_resolve_on_macvlan_network(host: Host, act: Act, claim: Claim) ->
     box ─┘
     """
     segment, resolver = host.machine.lab.segment("lan"), host.machine.lab.resolver
-    lan = host.network("lan", driver="macvlan", subnet=str(segment.ipv4), options={"parent": "eth0"})
+    lan = host.network("lan", driver="macvlan", subnet=str(segment.ipv4), options={"parent": host.machine.interface()})
     web, box = host.container("web", network=lan), host.container("box", network=lan)
 
     with act:

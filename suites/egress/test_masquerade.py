@@ -129,7 +129,7 @@ def test_ping_changes_its_source_between_docker0_and_eth0(host: Host, client: Va
     bridge = host.predefined().bridge
     nonce = secrets.token_hex(8)
 
-    with act, capture(host.vantage, bridge) as before, capture(host.vantage, "eth0") as after:
+    with act, capture(host.vantage, bridge) as before, capture(host.vantage, host.machine.interface()) as after:
         (answer,) = ask(icmp(box.vantage, client.machine.address, nonce=nonce))
 
     claim.show(f"sudo tcpdump -n -i {bridge} icmp", before.text(before.carrying(nonce)))

@@ -30,6 +30,7 @@ def test_host_mode_service_answers_at_the_hosts_address(host: Host, client: Vant
 
     client ── lan ── host [web: no namespace of its own]
     """
+    before = {*_nat(host), *_proxies(host)}
     web = host.container("web", mode="host", command=_httpd(_PORT))
     serving(web.vantage, _PORT)
     over_tcp, over_udp = listen(web.vantage), listen(web.vantage, protocol="udp")
@@ -41,8 +42,8 @@ def test_host_mode_service_answers_at_the_hosts_address(host: Host, client: Vant
             udp(client, host.address, over_udp.port),
         )
         owners = [socket.pids for socket in sockets(host.vantage) if socket.port == _PORT]
-        nat = [rule.text for rule in rules(host.engine).rules if rule.table == "nat" and str(_PORT) in rule.text]
-        proxies = [" ".join(process.argv) for process in processes(host.machine, name="docker-proxy")]
+        nat = [rule for rule in _nat(host) if rule not in before]
+        proxies = [proxy for proxy in _proxies(host) if proxy not in before]
 
     claim.show("sudo iptables-save -t nat", rules(host.engine).text("nat"))
     claim.judge(
@@ -55,6 +56,14 @@ def test_host_mode_service_answers_at_the_hosts_address(host: Host, client: Vant
         equal(f"NAT rules that name port {_PORT}", nat, [], vantage=host.name),
         equal("docker-proxy processes", proxies, [], vantage=host.name),
     )
+
+
+def _nat(host: Host) -> list[str]:
+    return [rule.text for rule in rules(host.engine).rules if rule.table == "nat" and str(_PORT) in rule.text]
+
+
+def _proxies(host: Host) -> list[str]:
+    return [" ".join(process.argv) for process in processes(host.machine, name="docker-proxy")]
 
 
 @tamper("host.ports-direct", "the engine ignores --network host")

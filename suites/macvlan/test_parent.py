@@ -12,7 +12,6 @@ from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
 from netfacts.model.errors import LabError
-from netfacts.model.lab import LAN
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Route, interface, neighbours, output, routes
 from netfacts.probe import ask, icmp, listen, tcp
@@ -20,16 +19,23 @@ from netfacts.topology import Host, Network, refusal
 from netfacts.verdict import equal, holds, seen, source_is
 
 _PORT = 8080
-_ON_PARENT = {"parent": "eth0"}
-# Nobody else's on the segment.
-_ADDRESS = str(LAN.ipv4[77])
 # Private, and in none of the pools that Docker takes subnets from.
 _SUBNETS = IPv4Network("10.77.6.0/24"), IPv4Network("10.77.7.0/24")
 
 
+def _on_parent(host: Host) -> dict[str, str]:
+    return {"parent": host.machine.interface()}
+
+
 def _segment(host: Host) -> Network:
     """A macvlan network that is the segment of its host."""
-    return host.network("segment", driver="macvlan", subnet=str(LAN.ipv4), options=_ON_PARENT)
+    subnet = str(host.machine.lab.segment("lan").ipv4)
+    return host.network("segment", driver="macvlan", subnet=subnet, options=_on_parent(host))
+
+
+def _address(host: Host) -> str:
+    """An address that nobody else has on the segment."""
+    return str(host.machine.lab.segment("lan").ipv4[77])
 
 
 @pytest.mark.fact("macvlan.basic")
@@ -38,7 +44,8 @@ def test_container_is_on_the_segment_with_its_own_mac(host: Host, client: Vantag
 
     [box] ── segment ── eth0 of host ── lan ── client
     """
-    box = host.container("box", network=_segment(host), address=_ADDRESS)
+    address = _address(host)
+    box = host.container("box", network=_segment(host), address=address)
     listen(box.vantage, _PORT)
     listener = listen(client)
     (direct,) = ask(tcp(host.vantage, client.machine.address, listener.port))
@@ -46,19 +53,20 @@ def test_container_is_on_the_segment_with_its_own_mac(host: Host, client: Vantag
 
     with act:
         to, fro = ask(
-            tcp(client, _ADDRESS, _PORT, timeout_s=1.0),
+            tcp(client, address, _PORT, timeout_s=1.0),
             tcp(box.vantage, client.machine.address, listener.port, timeout_s=1.0),
         )
         known = neighbours(client)
-        macs = {one.name: interface(one.vantage, "eth0").mac for one in (box, host)}
+        parent = interface(host.vantage, host.machine.interface())
+        macs = {box.name: interface(box.vantage, "eth0").mac, host.name: parent.mac}
 
     claim.show("ip neigh, on the client", output(client, "ip", "neigh"))
     claim.show("ip -d link show eth0, in the container", output(box.vantage, "ip", "-d", "link", "show", "eth0"))
     claim.judge(
         seen(to, Outcome.CONNECTED),
         source_is(to, client.machine.address),
-        source_is(fro, _ADDRESS),
-        equal(f"MAC of {_ADDRESS}", known.get(_ADDRESS), macs[box.name], vantage=client),
+        source_is(fro, address),
+        equal(f"MAC of {address}", known.get(address), macs[box.name], vantage=client),
         holds("MACs of container and host", macs[box.name] != macs[host.name], macs, expected="two"),
     )
 
@@ -72,7 +80,7 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     mac = interface(stage.host.vantage, "eth0").mac
     done = stage.machine("client").execute(
-        ["ip", "neigh", "replace", _ADDRESS, "lladdr", mac, "nud", "permanent", "dev", "eth0"]
+        ["ip", "neigh", "replace", _address(stage.host), "lladdr", mac, "nud", "permanent", "dev", "eth0"]
     )
     done.checked("could not set the neighbour", LabError)
 
@@ -83,13 +91,14 @@ def test_own_host_does_not_reach_the_container(host: Host, client: Vantage, act:
 
     [box] ── segment ── eth0 of host ── lan ── client
     """
-    box = host.container("box", network=_segment(host), address=_ADDRESS)
+    address = _address(host)
+    box = host.container("box", network=_segment(host), address=address)
     listen(box.vantage, _PORT)
-    outside = ask(icmp(client, _ADDRESS), tcp(client, _ADDRESS, _PORT))
+    outside = ask(icmp(client, address), tcp(client, address, _PORT))
     claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in outside))
 
     with act:
-        answers = ask(icmp(host.vantage, _ADDRESS), tcp(host.vantage, _ADDRESS, _PORT))
+        answers = ask(icmp(host.vantage, address), tcp(host.vantage, address, _PORT))
         claim.show("ip neigh, on the host", output(host.vantage, "ip", "neigh"))
 
     claim.judge(*(seen(answer, Outcome.UNREACHABLE) for answer in answers))
@@ -97,9 +106,9 @@ def test_own_host_does_not_reach_the_container(host: Host, client: Vantage, act:
 
 @strike("macvlan.host-isolated", "the host gets a macvlan interface of its own beside the container's")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "link", "add", "shim", "link", "eth0", "type", "macvlan", "mode", "bridge")
+    _ip(stage.host, "link", "add", "shim", "link", stage.host.machine.interface(), "type", "macvlan", "mode", "bridge")
     _ip(stage.host, "link", "set", "shim", "up")
-    _ip(stage.host, "route", "add", f"{_ADDRESS}/32", "dev", "shim", "src", stage.host.address)
+    _ip(stage.host, "route", "add", f"{_address(stage.host)}/32", "dev", "shim", "src", stage.host.address)
 
 
 def _ip(host: Host, *words: str, net: str = "") -> None:
@@ -109,7 +118,7 @@ def _ip(host: Host, *words: str, net: str = "") -> None:
 @pytest.mark.fact("macvlan.multi-parent")
 def test_second_network_on_a_parent_is_accepted(host: Host, act: Act, claim: Claim) -> None:
     """Two macvlan networks can have the same parent."""
-    make = partial(host.network, driver="macvlan", options=_ON_PARENT)
+    make = partial(host.network, driver="macvlan", options=_on_parent(host))
     make("first", subnet=str(_SUBNETS[0]))
 
     with act:
@@ -130,13 +139,13 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @tamper("macvlan.multi-parent", "the engine makes the second network in passthru mode", engines=">=27")
 def _(request: dict[str, Any]) -> dict[str, Any]:
     second = request["name"].startswith("second")
-    return request | {"options": {**_ON_PARENT, "macvlan_mode": "passthru"}} if second else request
+    return request | {"options": {**request["options"], "macvlan_mode": "passthru"}} if second else request
 
 
 @pytest.mark.fact("macvlan.no-gw-default")
 def test_no_default_route_without_gateway(host: Host, act: Act, claim: Claim) -> None:
     """On a macvlan network made without --gateway, a container has no default route."""
-    inner = host.network("inner", driver="macvlan", subnet=str(_SUBNETS[0]), options=_ON_PARENT)
+    inner = host.network("inner", driver="macvlan", subnet=str(_SUBNETS[0]), options=_on_parent(host))
     box = host.container("box", network=inner)
 
     with act:

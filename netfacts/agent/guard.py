@@ -1,0 +1,116 @@
+"""What an agent refuses on a machine that is not netfacts' own: whatever would change it."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+INTERFACE = re.compile(r"nf[0-9a-f]{6}p\d+")
+"""Names of the interfaces by which such a machine is wired to a lab; these are netfacts' own."""
+
+_OWN_PARAMETER = re.compile(rf"net\.ipv[46]\.(conf|neigh)\.{INTERFACE.pattern}\.\w+")
+_IN_CONTAINER = re.compile(r"/proc/([1-9]\d*)/root/[^\0]+")
+# Of each program that may run: the options with which it only reads, and the other words that it may be given.
+_TABLE_TOOL = re.compile(r"-([nvL]+|S|t|-version)"), re.compile(r".*")
+_SAVE_TOOL = re.compile(r"-[ct]"), re.compile(r"\w*")
+_READERS = {
+    "ip": (
+        re.compile(r"-(j|d|br|s|o|4|6)"),
+        re.compile(r"((address|addr|link|route|neigh|rule)( (show|list|get)\b.*)?)?"),
+    ),
+    "iptables": _TABLE_TOOL,
+    "ip6tables": _TABLE_TOOL,
+    "iptables-save": _SAVE_TOOL,
+    "ip6tables-save": _SAVE_TOOL,
+    "nft": (re.compile(r"-(j|s|-stateless)"), re.compile(r"list ruleset")),
+    "conntrack": (re.compile(r"-[Lfno]"), re.compile(r"\w*")),
+    "journalctl": (re.compile(r"-(n\d*|ocat|-no-pager)"), re.compile(r"(_PID=\d+)?")),
+    # It changes what the engine has, and not the machine; what a check makes so bears the run's label.
+    "docker": (re.compile(r".*"), re.compile(r".*", re.DOTALL)),
+}
+
+_FOR_ROOT_ALONE = {
+    "capture": "capture packets",
+    "processes": "look at the processes of others",
+    "sockets": "look whose sockets there are",
+}
+_FOR_ROOT = frozenset(_READERS) - {"ip", "docker"}
+
+
+class OffLimits(Exception):
+    """What was asked would change the machine."""
+
+
+class Guard:
+    """Judges requests on a machine that is somebody's."""
+
+    def __init__(self) -> None:
+        self._privileged = os.geteuid() == 0
+        self._net = _inode("self", "net")
+        self._mnt = _inode("self", "mnt")
+
+    def check(self, op: str, net: str, args: dict[str, Any]) -> None:
+        """Let a request pass that changes nothing but containers and interfaces of netfacts' own.
+
+        Raises: OffLimits that says what it would change.
+        """
+        if not self._privileged:
+            self._check_rights(op, net, args)
+        match op:
+            case "furnish" | "spawn" | "signal":
+                raise OffLimits(f"{op}: processes here are not netfacts' own")
+            case "write" if not self._is_in_container(args["path"]):
+                raise OffLimits(f"it would write {args['path']}")
+            case "sysctl-set" if self._is_own(net):
+                if foreign := [name for name in args["values"] if not _OWN_PARAMETER.fullmatch(name)]:
+                    raise OffLimits(f"it would set {', '.join(foreign)}")
+            case "exec" if self._is_own(net) and not _reads(args["argv"]):
+                raise OffLimits(f"it would run {' '.join(args['argv'])}")
+
+    def _check_rights(self, op: str, net: str, args: dict[str, Any]) -> None:
+        """Let pass what needs no root. Raises: OffLimits."""
+        if net:
+            raise OffLimits("it needs root: it would enter a container's network namespace")
+        if op in _FOR_ROOT_ALONE:
+            raise OffLimits(f"it needs root: it would {_FOR_ROOT_ALONE[op]}")
+        if op == "write" or (
+            op == "files" and not all(_is_readable(args.get("root", "") + one) for one in args["paths"])
+        ):
+            raise OffLimits("it needs root: it would read or write files of a container")
+        if op == "exec" and args["argv"][0] in _FOR_ROOT and args["argv"][1:] != ["--version"]:
+            raise OffLimits(f"it needs root: it would run {args['argv'][0]}")
+
+    def _is_own(self, net: str) -> bool:
+        """Whether this is the machine's own network namespace; a container in host mode has that."""
+        return not net or os.stat(net).st_ino == self._net
+
+    def _is_in_container(self, path: str) -> bool:
+        match = _IN_CONTAINER.fullmatch(path)
+        return match is not None and "/../" not in path and _inode(match[1], "mnt") != self._mnt
+
+
+def _is_readable(path: str) -> bool:
+    """Whether a file may be read, or is not there."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return os.access(path, os.R_OK)
+
+
+def _inode(pid: str, kind: str) -> int:
+    return os.stat(f"/proc/{pid}/ns/{kind}").st_ino
+
+
+def _reads(argv: list[str]) -> bool:
+    """Whether a command only reads: what is not known to is taken for one that changes something."""
+    program, *words = argv
+    if program not in _READERS:
+        return False
+    known, asks = _READERS[program]
+    options = [word for word in words if word.startswith("-")]
+    others = " ".join(word for word in words if not word.startswith("-"))
+    return all(map(known.fullmatch, options)) and bool(asks.fullmatch(others))

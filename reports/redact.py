@@ -1,0 +1,237 @@
+"""Makes a record that may be published of one that names somebody's machine. Pure: a record in, a record out.
+
+What a run observed is redacted, also in fields that somebody adds later; what the catalogue and the suites say stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any, TypeVar
+
+import msgspec
+
+from netfacts.model.record import (
+    HostLine,
+    LabLine,
+    PortraitLine,
+    RunLine,
+    SabotageLine,
+    TimingLine,
+    VerdictLine,
+)
+from netfacts.model.verdict import Evidence
+from reports.censor import LEFT_OUT, PATH, Censor, is_address
+from reports.record import Record
+
+_SAID = f"  {LEFT_OUT}"
+OWN_TARGET = "embedded"
+"""The target whose labs are netfacts' own; on others there are things of the user's beside them."""
+
+_PUBLIC: Mapping[type, frozenset[str]] = {
+    RunLine: frozenset(("netfacts", "target", "started_at", "shard", "catalogue")),
+    LabLine: frozenset(("shape",)),
+    PortraitLine: frozenset(("scenario",)),
+    TimingLine: frozenset(("operation",)),
+    VerdictLine: frozenset(("fact", "case", "verdict", "expected", "claim", "at")),
+    SabotageLine: frozenset(("fact", "case", "sabotage", "turned")),
+}
+"""Fields whose words are the catalogue's, the suites' or netfacts' own; all others are redacted."""
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+_RUN_ID = re.compile(r"(?:[a-z]+-)?[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
+_REDACTED = "-redacted"
+# Words by which distributions call their kernels; who builds one may have put a name there.
+_KERNEL = re.compile(
+    r"[0-9]+(?:\.[0-9]+)*"
+    r"(?:[-.+~_](?:[0-9]+(?:\.[0-9]+)*|rc[0-9]+|(?:deb|el|fc|arch|bpo|ubuntu|zen)[0-9]+(?:[_u+][0-9]+)*"
+    r"|amd64|arm64|x86_64|aarch64|generic|cloud|rt|lts|virt|lowlatency|azure|aws|gcp|oracle|kvm|hwe|default|hardened|zen"
+    r"|microsoft|standard|WSL2|linuxkit)"
+    r"(?![A-Za-z0-9]))*"
+)
+_FLAG_WORDS = frozenset(
+    (
+        *("", "true", "false", "debug", "info", "warn", "error", "fatal", "host", "default", "systemd", "cgroupfs"),
+        *("overlay2", "overlayfs", "vfs", "btrfs", "zfs", "local", "journald", "json-file", "nftables", "iptables"),
+    )
+)
+_CHANGE = re.compile(r"[+-] [a-z0-9 ]+: ")
+_SEARCHED = re.compile(r"^[ \t]*(?:search|domain)[ \t]+(.+)$", re.MULTILINE)
+
+
+def redact(record: Record, *, hosts: Iterable[str] = (), words: Iterable[str] = ()) -> Record:
+    """Give a record without what names a machine or its user.
+
+    `hosts`: names of machines, which go where they stand as a word, unless the catalogue has that word as well, or a
+    lab's machine. `words` go wherever they stand, also within others.
+    """
+    return _Redactor(record, hosts, words).record()
+
+
+class _Redactor:
+    """Redacts one record."""
+
+    def __init__(self, record: Record, hosts: Iterable[str], words: Iterable[str]) -> None:
+        self._record = record
+        self._own = record.run.target == OWN_TARGET
+        self._claims = {fact.claim for fact in record.facts}
+        # Of merged shards there may be several.
+        self._kernels = {kernel: _kernel(kernel) for kernel in record.run.kernel.split(", ")}
+        public = _vocabulary(record)
+        found = [*hosts, *([] if self._own else _searched(record))]
+        self._censor = Censor(
+            hosts=[part for host in found for part in _parts(host) if part.lower() not in public],
+            words=words,
+            renamed=self._kernels,
+            made=_names(record),
+        )
+
+    def record(self) -> Record:
+        old = self._record
+        return msgspec.structs.replace(
+            old,
+            run=self._run(old.run),
+            labs=tuple(map(self._line, old.labs)),
+            portraits=tuple(map(self._line, old.portraits)),
+            verdicts=tuple(map(self._verdict, old.verdicts)),
+            sabotages=tuple(map(self._sabotage, old.sabotages)),
+            host=self._host(old.host) if old.host else None,
+        )
+
+    # -- lines
+
+    def _line(self, line: _Struct) -> _Struct:
+        public = _PUBLIC.get(type(line), frozenset())
+        values = {name: self._value(getattr(line, name)) for name in line.__struct_fields__ if name not in public}
+        return msgspec.structs.replace(line, **values)
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, msgspec.Struct):
+            return self._line(value)
+        if isinstance(value, Enum):
+            return value
+        if isinstance(value, str):
+            return self._censor.text(value)
+        if isinstance(value, list):
+            return [self._value(entry) for entry in value]
+        if isinstance(value, dict):
+            return {self._censor.text(key): self._value(entry) for key, entry in value.items()}
+        return value
+
+    def _run(self, run: RunLine) -> RunLine:
+        identity = run.run_id.removesuffix(_REDACTED)
+        engines = {
+            key: engine
+            and msgspec.structs.replace(engine, spec=self._spec(engine.spec), flags=list(self._flags(engine.flags)))
+            for key, engine in (("engine", run.engine), ("predecessor", run.predecessor))
+        }
+        return msgspec.structs.replace(
+            self._line(run),
+            run_id=(identity if _RUN_ID.fullmatch(identity) else "run") + _REDACTED,
+            kernel=", ".join(self._kernels.values()),
+            **engines,
+        )
+
+    def _spec(self, spec: str) -> str:
+        kind, colon, _ = spec.partition(":")
+        return f"{kind}:{PATH}" if colon and kind in ("static", "rootfs") else self._censor.text(spec)
+
+    def _flags(self, flags: Iterable[str]) -> Iterator[str]:
+        """Flags with the values that are addresses or in everybody's use."""
+        for flag in flags:
+            if self._own:
+                yield self._censor.text(flag)
+                continue
+            name, equals, value = flag.partition("=") if flag.startswith("-") else ("", "", flag)
+            value = value if value in _FLAG_WORDS else self._censor.text(value)
+            harmless = value in _FLAG_WORDS or is_address(value)
+            yield f"{name}{equals}{value if harmless else LEFT_OUT}"
+
+    def _verdict(self, line: VerdictLine) -> VerdictLine:
+        if not self._own:
+            # The whole machine is in them: names of other containers, of chains, of interfaces, comments.
+            line = msgspec.structs.replace(line, evidence=_left_out(line.evidence), state=_left_out(line.state))
+        redacted = self._line(msgspec.structs.replace(line, captures=[], reason=""))
+        return msgspec.structs.replace(redacted, reason=self._reason(line.reason))
+
+    def _sabotage(self, line: SabotageLine) -> SabotageLine:
+        redacted = self._line(msgspec.structs.replace(line, reason=""))
+        return msgspec.structs.replace(redacted, reason=self._reason(line.reason))
+
+    def _reason(self, reason: str) -> str:
+        """A reason, which may repeat the claim.
+
+        On somebody's machine without what engines and tools said, which is set in by two spaces.
+        """
+        lines: list[str] = []
+        for line in reason.split("\n"):
+            if line in self._claims:
+                lines.append(line)
+            elif self._own or not _is_said(line):
+                lines.append(self._censor.text(line))
+            elif lines[-1:] != [_SAID]:
+                lines.append(_SAID)
+        return "\n".join(lines)
+
+    def _host(self, line: HostLine) -> HostLine:
+        """What kinds of things came and went, without the things."""
+        lists = {name: value for name in line.__struct_fields__ if isinstance(value := getattr(line, name), list)}
+        return msgspec.structs.replace(
+            self._line(line),
+            **{name: [_kind_of(entry) for entry in entries] for name, entries in lists.items()},
+            unknown=self._reason(line.unknown),
+        )
+
+
+def _left_out(evidence: list[Evidence]) -> list[Evidence]:
+    return [msgspec.structs.replace(one, text=LEFT_OUT) for one in evidence]
+
+
+def _kind_of(change: str) -> str:
+    match = _CHANGE.match(change)
+    return f"{match.group() if match else ''}{LEFT_OUT}"
+
+
+def _is_said(line: str) -> bool:
+    return line.startswith("  ") and not line.lstrip().startswith("→")
+
+
+def _names(record: Record) -> Iterator[str]:
+    """Names of what stood in the labs."""
+    for observed in (*(line.observed for line in record.verdicts), *(line.observed for line in record.sabotages)):
+        yield from (seen.vantage for seen in observed if seen.vantage)
+    for line in record.verdicts:
+        yield from (network.name for network in line.scene.networks)
+        yield from (container.name for container in line.scene.containers)
+    for lab in record.labs:
+        yield from (machine.name for machine in lab.machines)
+
+
+def _vocabulary(record: Record) -> set[str]:
+    """Words that no machine is known by, in small letters."""
+    texts = [record.run.machine, "localhost", *re.findall(r"^(?:debian|ubuntu):.*", record.run.engine.spec)]
+    texts += [text for fact in record.facts for text in (fact.fact, fact.claim, fact.note, *fact.show)]
+    texts += [machine.name for lab in record.labs for machine in lab.machines]
+    return {word for text in texts for word in re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", text.lower())}
+
+
+def _searched(record: Record) -> Iterator[str]:
+    """The domains in which a machine looks names up."""
+    for line in record.verdicts:
+        for piece in (*line.evidence, *line.state):
+            for match in _SEARCHED.finditer(piece.text):
+                yield from (domain.strip(".") for domain in match[1].split())
+
+
+def _parts(host: str) -> Iterator[str]:
+    """A host's name, its first part alone and its domain."""
+    name, _, domain = host.strip(".").partition(".")
+    yield from filter(None, (host, name, domain if "." in domain else ""))
+
+
+def _kernel(release: str) -> str:
+    """A kernel's release without what only its builder calls it."""
+    match = _KERNEL.match(release)
+    return match.group() if match else LEFT_OUT

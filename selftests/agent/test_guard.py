@@ -1,0 +1,118 @@
+"""The guard: on somebody's machine an agent reads, and changes nothing but containers and its own interfaces."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netfacts.agent.guard import Guard, OffLimits
+
+_OWN = "nf0a1b2cp0"
+
+
+@pytest.fixture(scope="module")
+def other_mount_namespace() -> Iterator[int]:
+    """A process in a mount namespace of its own, as a container's first is."""
+    if os.geteuid() != 0:
+        pytest.skip("a mount namespace needs root")
+    argv = ["unshare", "--mount", sys.executable, "-c", "print('there', flush=True); import time; time.sleep(60)"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+@pytest.mark.parametrize("op", ["furnish", "spawn", "signal"])
+def test_processes_are_left_alone(op: str) -> None:
+    with pytest.raises(OffLimits):
+        Guard().check(op, "", {"pid": 1, "signal": 9, "argv": ["true"]})
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["ip", "-j", "-d", "address", "show"],
+        ["ip", "-br", "link"],
+        ["ip", "-6", "-j", "route", "show", "table", "all"],
+        ["iptables-save"],
+        ["iptables", "-t", "nat", "-S"],
+        ["iptables", "-nvL", "FORWARD"],
+        ["iptables", "--version"],
+        ["nft", "-j", "list", "ruleset"],
+        ["conntrack", "-L"],
+        ["docker", "create", "--label", "x=y", "image"],
+    ],
+)
+def test_reading_passes(argv: list[str]) -> None:
+    Guard().check("exec", "", {"argv": argv})
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["ip", "link", "del", "docker0"],
+        ["ip", "-batch", "-"],
+        ["ip", "netns", "exec", "a", "true"],
+        ["ip", "route", "flush", "table", "main"],
+        ["iptables", "-t", "nat", "-F"],
+        ["iptables", "-I", "DOCKER-USER", "-j", "DROP"],
+        ["iptables", "-t", "nat", "-S", "-Z"],
+        ["iptables", "-P", "FORWARD", "ACCEPT"],
+        ["iptables-restore"],
+        ["nft", "flush", "ruleset"],
+        ["nft", "-f", "-"],
+        ["conntrack", "-F"],
+        ["conntrack", "-L", "-D"],
+        ["sh", "-c", "true"],
+        ["rm", "-rf", "/var/lib/docker"],
+        ["sysctl", "-w", "net.ipv4.ip_forward=0"],
+        ["ss", "-K"],
+        ["bridge", "fdb", "flush", "dev", "docker0"],
+        ["journalctl", "--vacuum-size=1"],
+    ],
+)
+def test_what_may_change_the_host_does_not_pass(argv: list[str]) -> None:
+    with pytest.raises(OffLimits, match=argv[0]):
+        Guard().check("exec", "", {"argv": argv})
+    # By another name for the same namespace: that of a container in host mode.
+    with pytest.raises(OffLimits):
+        Guard().check("exec", "/proc/self/ns/net", {"argv": argv})
+
+
+@given(
+    st.lists(st.sampled_from(["-S", "-F", "-A", "INPUT", "-t", "nat", "-D", "-X", "-Z", "-n", "-L", "-N", "-P", "-R"]))
+)
+def test_no_mixture_of_words_makes_iptables_write(words: list[str]) -> None:
+    writes = {"-F", "-A", "-D", "-X", "-Z", "-N", "-P", "-R"} & set(words)
+    try:
+        Guard().check("exec", "", {"argv": ["iptables", *words]})
+    except OffLimits:
+        return
+    assert not writes
+
+
+def test_parameters_of_its_own_interfaces_alone_are_set() -> None:
+    Guard().check("sysctl-set", "", {"values": {f"net.ipv6.conf.{_OWN}.accept_dad": "0"}})
+    for name in ("net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter", f"net.ipv4.conf.{_OWN}.x/../../all.forwarding"):
+        with pytest.raises(OffLimits, match="would set"):
+            Guard().check("sysctl-set", "", {"values": {name: "0"}})
+
+
+def test_files_of_containers_alone_are_written(other_mount_namespace: int) -> None:
+    Guard().check("write", "", {"path": f"/proc/{other_mount_namespace}/root/etc/hosts"})
+    for path in (
+        "/etc/resolv.conf",
+        f"/proc/{os.getpid()}/root/etc/hosts",
+        f"/proc/{other_mount_namespace}/root/../../../etc/hosts",
+        "/proc/self/root/etc/hosts",
+        f"/proc/{other_mount_namespace}/cwd/x",
+    ):
+        with pytest.raises(OffLimits, match="would write"):
+            Guard().check("write", "", {"path": path})
