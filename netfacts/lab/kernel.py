@@ -33,6 +33,10 @@ FEATURES = (
     Feature("br_netfilter", False, f"modprobe br_netfilter (it is part of {_MODULES})"),
     Feature("vxlan", False, f"modprobe vxlan (it is part of {_MODULES})"),
     Feature("ipv6", False, "boot without ipv6.disable=1"),
+    Feature("ip_vs", False, f"modprobe ip_vs (it is part of {_MODULES})"),
+    Feature("esp", False, f"modprobe esp4 (it is part of {_MODULES})"),
+    Feature("ipvlan", False, f"modprobe ipvlan (it is part of {_MODULES})"),
+    Feature("vlan", False, f"modprobe 8021q (it is part of {_MODULES})"),
 )
 
 Prober = Callable[[str], bool]
@@ -68,6 +72,10 @@ def has(name: str) -> bool:
         return _has_filesystem("overlay")
     if name == "br_netfilter":
         return _has_br_netfilter()
+    if name == "ip_vs":
+        return _has_ip_vs()
+    if name == "esp":
+        return _has_esp()
     return _has_link(name)
 
 
@@ -111,6 +119,19 @@ def _has_br_netfilter() -> bool:
     for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"):
         (switches / name).write_text("0")
     return True
+
+
+def _has_ip_vs() -> bool:
+    _modprobe("ip_vs")
+    return Path("/proc/net/ip_vs").exists()
+
+
+def _has_esp() -> bool:
+    """Try to make such a state, with the cipher that engines ask for, in a namespace that ends with the trial."""
+    ends = ["src", "198.51.100.1", "dst", "198.51.100.2", "proto", "esp", "spi", "1", "mode", "transport"]
+    cipher = ["aead", "rfc4106(gcm(aes))", f"0x{'00' * 20}", "64"]
+    done = run(["unshare", "--net", "ip", "xfrm", "state", "add", *ends, *cipher], timeout_s=_MODPROBE_S)
+    return done.exit_status == 0
 
 
 def _modprobe(module: str) -> None:

@@ -94,7 +94,12 @@ class Segment:
 
     def supports(self, kind: str) -> bool:
         """Say whether the kernel makes links of this kind here."""
-        extra = {"vxlan_id": 1} if kind == "vxlan" else {}
+        needed: dict[str, dict[str, int]] = {
+            "vxlan": {"vxlan_id": 1},
+            "vlan": {"vlan_id": 1, "link": self._bridge},
+            "ipvlan": {"link": self._bridge},
+        }
+        extra = needed.get(kind, {})
         try:
             self._netlink.do("link", "add", ifname="trial", kind=kind, **extra)
         except LabError:

@@ -324,10 +324,20 @@ class Host:
 
     # -- services
 
-    def service(self, role: str, *, network: Network, nodes: Sequence[Host]) -> Service:
-        """Create a service of the probe image with --endpoint-mode dnsrr and a task on each of the swarm's nodes.
+    def service(
+        self,
+        role: str,
+        *,
+        network: Network,
+        nodes: Sequence[Host],
+        endpoint_mode: str = "dnsrr",
+        publish: Mapping[int, int] | None = None,
+        only_on: str = "",
+    ) -> Service:
+        """Create a service of the probe image with a task on each of the swarm's nodes, or `only_on` the named one.
 
-        `nodes` are the swarm's hosts, this one first: its manager. Undo: `close` of the last, which comes first.
+        `nodes` are the swarm's hosts, this one first: its manager. `publish` maps a port of all nodes to the tasks'.
+        Undo: `close` of the last node, which comes first.
 
         Raises: EngineError with the engine's words.
         """
@@ -335,7 +345,10 @@ class Host:
             {
                 "name": f"{role}-{self._tag}",
                 "network": network.id,
-                "endpoint_mode": "dnsrr",
+                "endpoint_mode": endpoint_mode,
+                "publish": dict(publish or {}),
+                "publish_mode": "ingress",
+                "only_on": only_on,
                 "image": self.engine.image,
                 "command": list(_FOREVER),
             }

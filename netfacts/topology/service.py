@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from docker.types import (
     ContainerSpec,
     EndpointSpec,
     NetworkAttachmentConfig,
+    Placement,
     RestartPolicy,
     ServiceMode,
     TaskTemplate,
@@ -22,6 +24,7 @@ from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
+from netfacts.topology.container import Container
 from netfacts.topology.inspected import Task
 
 _RUNNING_S = 30.0
@@ -35,6 +38,10 @@ class Service:
     nodes: Sequence[Engine] = field(repr=False)
     id: str
     name: str
+    network: str
+    """The ID of the network that it was created on."""
+    tasks: int
+    """How many it has when all of them run."""
 
     def running(self) -> list[str]:
         """Wait until every task runs, and give their IPv4 addresses.
@@ -42,8 +49,8 @@ class Service:
         Raises: EngineError where one does not run in time.
         """
         until(
-            lambda: [task["Status"]["State"] for task in self._tasks()] == ["running"] * len(self.nodes),
-            what=f"service {self.name} to run on every node",
+            lambda: [task["Status"]["State"] for task in self._tasks()] == ["running"] * self.tasks,
+            what=f"service {self.name} to run on every node that it may",
             timeout_s=_RUNNING_S,
             error=lambda attempted: EngineError(attempted, returned=str([task["Status"] for task in self._tasks()])),
         )
@@ -54,6 +61,31 @@ class Service:
         running = [task for task in self._tasks() if task["Status"]["State"] == "running"]
         ends = [end for task in running for end in task.get("NetworksAttachments") or ()]
         return sorted(str(address).partition("/")[0] for end in ends for address in end.get("Addresses") or ())
+
+    def containers(self) -> list[Container]:
+        """Give the containers of its tasks, as the nodes have them, in the order of the nodes.
+
+        Raises: EngineError with an engine's words.
+        """
+        found = []
+        for engine in self.nodes:
+            listed = answer_of(engine, f"list the containers of {self.name}", partial(_labelled, engine, self.id))
+            found += [Container(engine, one["Id"], one["Names"][0].lstrip("/")) for one in listed]
+        for container in found:
+            container.refresh()
+        return found
+
+    @property
+    def virtual_address(self) -> str:
+        """The IPv4 address that stands for it on the network that it was created on, "" where it has none.
+
+        Raises: EngineError with the engine's words.
+        """
+        api = self.nodes[0].api
+        said = answer_of(self.nodes[0], f"inspect {self.name}", lambda: api.inspect_service(self.id))  # type: ignore[no-untyped-call]
+        ends = (said.get("Endpoint") or {}).get("VirtualIPs") or ()
+        found = [str(end["Addr"]).partition("/")[0] for end in ends if end["NetworkID"] == self.network]
+        return found[0] if found else ""
 
     def _tasks(self) -> list[dict[str, Any]]:
         # Not those whose place others have taken.
@@ -75,10 +107,15 @@ class Service:
             with contextlib.suppress(docker.errors.NotFound):
                 self.nodes[0].api.remove_service(self.id)  # type: ignore[no-untyped-call]
             for engine in self.nodes:
-                for container in engine.api.containers(all=True, filters={"label": f"{_LABEL}={self.id}"}):
+                for container in _labelled(engine, self.id):
                     _remove(engine, container["Id"])
         except docker.errors.APIError as error:
             raise EngineError(f"could not remove service {self.name}", returned=str(error.explanation)) from None
+
+
+def _labelled(engine: Engine, service: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = engine.api.containers(all=True, filters={"label": f"{_LABEL}={service}"})
+    return found
 
 
 def _remove(engine: Engine, container: str) -> None:
@@ -91,7 +128,9 @@ def _remove(engine: Engine, container: str) -> None:
 
 
 def create(request: dict[str, Any], nodes: Sequence[Engine]) -> Service:
-    """Create a service as `request` says: `name`, `network` (its ID), `endpoint_mode`, `image`, `command`.
+    """Create a service as `request` says: `name`, `network` (its ID), `endpoint_mode`, `image`, `command`, `only_on`.
+
+    And `publish` (nodes' port → tasks' port) in `publish_mode`, ingress or host. `only_on` is a node's name or "".
 
     Raises: docker.errors.APIError.
     """
@@ -103,9 +142,14 @@ def create(request: dict[str, Any], nodes: Sequence[Engine]) -> Service:
             container,
             networks=[NetworkAttachmentConfig(request["network"])],
             restart_policy=RestartPolicy(condition="any", delay=0),
+            placement=Placement(constraints=[f"node.hostname=={request['only_on']}"]) if request["only_on"] else None,
         ),
         name=request["name"],
         mode=ServiceMode("global"),
-        endpoint_spec=EndpointSpec(mode=request["endpoint_mode"]),
+        endpoint_spec=EndpointSpec(
+            mode=request["endpoint_mode"],
+            ports={port: (inside, "tcp", request["publish_mode"]) for port, inside in request["publish"].items()},
+        ),
     )
-    return Service(nodes, created["ID"], request["name"])
+    tasks = 1 if request["only_on"] else len(nodes)
+    return Service(nodes, created["ID"], request["name"], request["network"], tasks)

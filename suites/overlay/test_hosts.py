@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("swarm")
 
 _PORT = 8080
 _NONCE = "netfacts-overlay-nonce"
-_HOST_MTU, _OVERLAY_MTU = 1500, 1450
+_HOST_MTU, _OVERLAY_MTU, _ENCRYPTED_MTU = 1500, 1450, 1424
 # An IPv4 header and the eight bytes that ICMP and UDP each put before their payload.
 _HEADERS_BYTES = 28
 
@@ -151,6 +151,35 @@ def _(stage: Stage) -> None:
     device = _on(stage.network("mesh").subnet, box)
     argv = ["ip", "link", "set", device.name, "mtu", str(_HOST_MTU)]
     box.engine.machine.execute(argv, net=box.vantage.net).checked("could not change the MTU", LabError)
+
+
+@pytest.mark.fact("overlay.encrypted")
+def test_encrypted_overlay_travels_in_esp(host: Host, host2: Host, act: Act, claim: Claim) -> None:
+    """On an encrypted overlay packets are ESP between the hosts, their content can't be read, and the MTU is 1424.
+
+    host [ web ]── mesh ── eth0 ══════ eth0 ── mesh ──[ box ] host2
+    """
+    mesh = host.network("mesh", driver="overlay", attachable=True, options={"encrypted": ""})
+    web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
+    act.settle(lambda: await_gossip(mesh, web, box))
+    device = _on(mesh.subnet, box)
+
+    with act, capture(host.vantage, "eth0") as wire:
+        (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
+
+    claim.show("on the first host's eth0, meanwhile", wire.text())
+    claim.control(seen(ping, Outcome.CONNECTED, control=True))
+    sealed = [packet for packet in wire.packets if packet.protocol == "esp"]
+    claim.judge(
+        equal("ESP: addresses", _ends(sealed), {_way(host2, host), _way(host, host2)}),
+        equal("packets on the wire that carry what was said", [str(one) for one in wire.carrying(_NONCE)], []),
+        equal("MTU of the container's interface", device.mtu_bytes, _ENCRYPTED_MTU, vantage=box.vantage),
+    )
+
+
+@tamper("overlay.encrypted", "the engine ignores --opt encrypted")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"options": {}}
 
 
 def _every_kind(here: Container, address: str) -> list[Probe]:

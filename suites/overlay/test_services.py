@@ -1,19 +1,27 @@
-"""Swarm services on an overlay of two hosts: what their names resolve to."""
+"""Swarm services on an overlay of two hosts: what their names resolve to, and who answers."""
 
 from __future__ import annotations
 
+import contextlib
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 
 from fixtures.claim import Act, Claim
+from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, strike, tamper
+from netfacts.lab import Vantage, of_machine
+from netfacts.lab.wait import until
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.probe import ask, icmp, resolve
-from netfacts.topology import Host, Service
-from netfacts.verdict import equal, seen
+from netfacts.probe import ask, icmp, listen, resolve, tcp
+from netfacts.topology import Container, Host, Service
+from netfacts.verdict import equal, holds, seen
 from suites.overlay.gossip import await_services
+
+_PORT, _NODE_PORT = 8080, 20090
+_HEARD_S = 15.0
 
 pytestmark = pytest.mark.usefixtures("swarm")
 
@@ -57,5 +65,132 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("swarm.dnsrr", "the first host drops what comes to UDP port 4789")
 def _(stage: Stage) -> None:
-    argv = ["iptables", "-I", "INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
-    stage.host.engine.execute(argv).checked("could not add a rule", LabError)
+    _drop(stage.host, "INPUT", "udp", 4789)
+
+
+# -- with a virtual address
+
+
+@pytest.mark.fact("swarm.vip")
+def test_service_name_is_one_address_that_spreads_connections(host: Host, host2: Host, act: Act, claim: Claim) -> None:
+    """A service's name is one virtual address on every host, and connections to it come to the tasks of both.
+
+    host [ box, web ]══════ mesh ══════[ other, web ] host2
+    """
+    mesh = host.network("mesh", driver="overlay", attachable=True)
+    boxes = host.container("box", network=mesh), host2.container("other", mode=mesh.name)
+    web = host.service("web", network=mesh, nodes=(host, host2), endpoint_mode="vip")
+    addresses = web.running()
+    tasks = web.containers()
+    for task in tasks:
+        listen(task.vantage, _PORT)
+    act.settle(lambda: await_services({f"tasks.{web.name}": addresses}, *boxes))
+
+    with act:
+        virtual = web.virtual_address
+        found = {(box.name, name): one for box in boxes for name, one in _resolved(box, web).items()}
+        answers = ask(*(tcp(box.vantage, virtual or web.name, _PORT) for box in boxes for _ in range(2 * len(tasks))))
+
+    claim.show("docker service inspect: virtual address", virtual)
+    claim.judge(
+        *(
+            equal(f"addresses of {web.name}", found[box.name, web.name], [virtual], vantage=box.vantage)
+            for box in boxes
+        ),
+        *(
+            equal(
+                f"addresses of tasks.{web.name}", found[box.name, f"tasks.{web.name}"], addresses, vantage=box.vantage
+            )
+            for box in boxes
+        ),
+        *(seen(answer, Outcome.CONNECTED) for answer in answers),
+        *(
+            equal(
+                f"tasks that answered {box.name}",
+                {answer.name for answer in answers if answer.probe.vantage is box.vantage},
+                {task.name for task in tasks},
+                vantage=box.vantage,
+            )
+            for box in boxes
+        ),
+    )
+
+
+def _resolved(box: Container, service: Service) -> dict[str, list[str]]:
+    names = (service.name, f"tasks.{service.name}")
+    return {one.name: sorted(one.addresses) for one in resolve(box.vantage, *names)}
+
+
+@tamper("swarm.vip", "the engine ignores --endpoint-mode vip")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | ({"endpoint_mode": "dnsrr"} if "endpoint_mode" in request else {})
+
+
+@strike("swarm.vip", "the first host drops what comes to UDP port 4789")
+def _(stage: Stage) -> None:
+    _drop(stage.host, "INPUT", "udp", 4789)
+
+
+@pytest.mark.fact("swarm.ingress")
+def test_published_port_of_a_service_is_answered_by_every_node(
+    live: LiveLab, host: Host, host2: Host, act: Act, claim: Claim
+) -> None:
+    """Both nodes answer at a service's published port, though one has no task; the task does not see the client.
+
+    resolver ── lan ─┬─ host [ web ]
+                     └─ host2
+    """
+    outside = of_machine(live.lab["resolver"])
+    mesh = host.network("mesh", driver="overlay", attachable=True)
+    web = host.service(
+        "web", network=mesh, nodes=(host, host2), endpoint_mode="vip", publish={_NODE_PORT: _PORT}, only_on=host.name
+    )
+    web.running()
+    (task,) = web.containers()
+    listen(task.vantage, _PORT)
+    act.settle(lambda: _await_answer(outside, host, host2))
+
+    with act:
+        answers = ask(*(tcp(outside, node.address, _NODE_PORT, timeout_s=2.0) for node in (host, host2)))
+
+    ingress = host.predefined("ingress").subnet
+    claim.judge(
+        *(seen(answer, Outcome.CONNECTED) for answer in answers),
+        *(equal(f"who answered {answer.probe}", answer.name, task.name, vantage=outside) for answer in answers),
+        *(
+            holds(
+                f"source of {answer.probe}, as the task saw it",
+                answer.peer != "" and ip_address(answer.peer) in ip_network(ingress),
+                answer.peer,
+                expected=f"an address in {ingress}",
+                vantage=outside,
+            )
+            for answer in answers
+        ),
+    )
+
+
+def _await_answer(outside: Vantage, *nodes: Host) -> None:
+    """Wait until every node answers; no error where one never does: that is for the check to see."""
+
+    def all_answer() -> bool:
+        answers = ask(*(tcp(outside, node.address, _NODE_PORT, timeout_s=1.0) for node in nodes))
+        return all(answer.outcome is Outcome.CONNECTED for answer in answers)
+
+    with contextlib.suppress(LabError):
+        until(all_answer, what="every node to answer", timeout_s=_HEARD_S)
+
+
+@tamper("swarm.ingress", "the engine publishes the port in host mode")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | ({"publish_mode": "host"} if "publish_mode" in request else {})
+
+
+@strike("swarm.ingress", "the first host drops what comes to UDP port 4789")
+def _(stage: Stage) -> None:
+    _drop(stage.host, "INPUT", "udp", 4789)
+
+
+def _drop(host: Host, chain: str, protocol: str, port: int) -> None:
+    argv = ["iptables", "-I", chain, "-p", protocol, "--dport", str(port), "-j", "DROP"]
+    host.engine.execute(argv).checked("could not add a rule", LabError)
