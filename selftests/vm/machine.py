@@ -23,6 +23,7 @@ from selftests.vm.image import PLACES, USER, Image
 
 # Emulated, its engine runs after half a minute; two that boot on two cores need one. The rest is for a busy machine.
 BOOT_S = 240.0
+_SEND_S = 180.0
 SSH_S = 60.0
 _QMP_S = 10.0
 _KVM_S = 5.0
@@ -137,6 +138,12 @@ class VirtualMachine:
         self.sudo("install", "-D", "-m", mode, "/dev/stdin", path, text=text).checked(
             f"no {path} on {self.name}", LabError
         )
+
+    def send(self, archive: bytes, folder: str) -> None:
+        """Unpack a compressed tar archive in a new folder in there, as root. Raises: CalledProcessError."""
+        unpack = f"mkdir {shlex.quote(folder)} && tar -xz -C {shlex.quote(folder)}"
+        argv = ["ssh", *self.ssh_options, "-l", USER, self.name, f"sudo -n sh -c {shlex.quote(unpack)}"]
+        subprocess.run(argv, input=archive, timeout=_SEND_S, check=True)
 
     def ready(self, *, timeout_s: float = BOOT_S) -> None:
         """Wait until it has booted: all units are there, dockerd among them where there is to be one.
