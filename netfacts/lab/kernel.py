@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from netfacts.lab.agent import Agent
+from netfacts.lab.site import Site
 from netfacts.lab.wire import Segment
 from netfacts.model.errors import LabError, UsageError
 from netfacts.run import run
@@ -78,6 +81,25 @@ def has_already(name: str) -> bool:
     return has(name)
 
 
+def prober_of(site: Site, agent: Agent) -> Prober:
+    """Give what says whether the kernel of a site's machine has a feature, without loading what decides over traffic.
+
+    `agent` is in the namespaces of that machine. The prober raises LabError, ProbeError.
+    """
+
+    def has(name: str) -> bool:
+        if name == "ipv6":
+            return site.names(agent, "/proc/sys/net/ipv6") is not None
+        if name == "br_netfilter":
+            return site.names(agent, "/proc/sys/net/bridge") is not None
+        if name == "overlay":
+            return _lists(site.text(agent, "/proc/filesystems") or "", "overlay")
+        with contextlib.closing(site.segment("scratch")) as scratch:
+            return scratch.supports(name)
+
+    return has
+
+
 def _has_link(kind: str) -> bool:
     """Try to make such a link; the kernel loads the module if there is one."""
     with Segment("scratch") as scratch:
@@ -86,10 +108,14 @@ def _has_link(kind: str) -> bool:
 
 def _has_filesystem(name: str) -> bool:
     for _ in range(2):
-        if any(line.split()[-1] == name for line in Path("/proc/filesystems").read_text().splitlines()):
+        if _lists(Path("/proc/filesystems").read_text(), name):
             return True
         _modprobe(name)
     return False
+
+
+def _lists(filesystems: str, name: str) -> bool:
+    return any(line.split()[-1] == name for line in filesystems.splitlines())
 
 
 def _has_br_netfilter() -> bool:
@@ -125,9 +151,14 @@ def require_linux() -> None:
     """Raises: UsageError on another system or one too old."""
     if platform.system() != "Linux":
         raise UsageError("labs are made of Linux namespaces", returned=f"this is {platform.system()}")
+    require_release(platform.release())
+
+
+def require_release(release: str) -> None:
+    """Raises: UsageError for a kernel that is too old."""
     try:
-        major, minor = (int(part) for part in platform.release().split(".")[:2])
+        major, minor = (int(part) for part in release.split(".")[:2])
     except ValueError:
-        raise LabError("the kernel's version can't be read", returned=platform.release()) from None
+        raise LabError("the kernel's version can't be read", returned=release) from None
     if (major, minor) < (5, 12):
-        raise UsageError("labs need Linux 5.12 or later (mount_setattr)", returned=f"this is {platform.release()}")
+        raise UsageError("labs need Linux 5.12 or later (mount_setattr)", returned=f"this is {release}")

@@ -73,10 +73,10 @@ def test_wrong_command_line_is_refused_with_what_is_wrong(netfacts: Netfacts, li
     assert done.stdout == ""
 
 
-def test_unknown_target_is_refused_with_the_known_one(netfacts: Netfacts) -> None:
+def test_unknown_target_is_refused_with_the_known_ones(netfacts: Netfacts) -> None:
     done = netfacts("run", "--target", "vm")
 
-    assert (done.returncode, done.stderr) == (4, "netfacts: 'vm' is no target\n  → the target is `embedded`\n")
+    assert (done.returncode, done.stderr) == (4, "netfacts: 'vm' is no target\n  → one of: embedded, local, ssh://[user@]vm[:port]\n")
 
 
 # -- facts
