@@ -41,24 +41,24 @@ FEATURES = (
 Prober = Callable[[str], bool]
 
 
-def missing_features(probe: Prober | None = None) -> dict[str, str]:
-    """Give the features that this kernel lacks, each with its remedy.
+def missing_features(probe: Prober | None = None, *, where: str = "") -> dict[str, str]:
+    """Give the features that a kernel lacks, each with its remedy; `where` names it where it is not this machine's.
 
     Raises: UsageError where a vital one is missing, naming it.
     """
     probe = probe or has
     missing = {feature.name: feature.remedy for feature in FEATURES if not probe(feature.name)}
-    refuse_without_vital(missing)
+    refuse_without_vital(missing, where=where)
     return missing
 
 
-def refuse_without_vital(missing: Mapping[str, str]) -> None:
+def refuse_without_vital(missing: Mapping[str, str], *, where: str = "") -> None:
     """Raises: UsageError where a feature that every lab needs is among the missing ones."""
     vital = [feature for feature in FEATURES if feature.vital and feature.name in missing]
     if vital:
         raise UsageError(
             f"this kernel lacks what every lab needs: {', '.join(feature.name for feature in vital)}",
-            where=platform.release(),
+            where=where or platform.release(),
             remedy="; ".join(feature.remedy for feature in vital),
         )
 

@@ -29,8 +29,8 @@ _MARK = b"netfacts "
 # `-I -S`: neither variables nor packages of the VM's own decide what the agent imports.
 _PYTHON = "python3 -I -S -X utf8"
 # One line, without a single quote in it: whatever the user's login shell is, it hands this on to sh. The folder goes
-# with the first agent, which outlives all others, however that ends. Not in /tmp: machines have one of their own, and an
-# agent imports some of what it needs when it first needs it.
+# with the first agent, which outlives all others, however that ends. It is not in /tmp: machines have one of their own,
+# and an agent imports some of what it needs only when it needs it.
 _BOOT = (
     "umask 077; folder=$(mktemp -d /var/tmp/netfacts-XXXXXXXXXX) || exit 1; "
     'root=; test $(id -u) = 0 || root="sudo -n"; '

@@ -89,7 +89,7 @@ class Connection:
         self._config = ("-F", config) if config else ()
         self._master: SshKeeper | None = None
         self._sockets = 0
-        _sweep()
+        sweep()
         # Short: a socket's path may have 107 bytes, of which ssh needs some.
         self._folder = Path(tempfile.gettempdir(), stamp("ssh"))
         self._folder.mkdir(mode=0o700)
@@ -203,8 +203,9 @@ def _line(session: SshKeeper, start: bytes, timeout_s: float) -> str | None:
     return None
 
 
-def _sweep() -> None:
-    """Remove the folders of dead runs."""
-    for path in Path(tempfile.gettempdir()).glob("netfacts-*-ssh"):
-        if owner_is_dead(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+def sweep() -> list[Path]:
+    """Remove the folders of dead runs' sockets, and nothing else. Gives those that were removed."""
+    found = [path for path in Path(tempfile.gettempdir()).glob("netfacts-*-ssh") if owner_is_dead(path.name)]
+    for path in found:
+        shutil.rmtree(path, ignore_errors=True)
+    return [path for path in found if not path.exists()]
