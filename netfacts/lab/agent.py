@@ -59,7 +59,7 @@ class Agent:
                 "could not start the agent of a machine",
                 where=name,
                 returned=said,
-                remedy="`netfacts doctor` says what this machine lacks",
+                remedy=self._keeper.remedy,
             ) from None
         site.watch(self)
 

@@ -40,6 +40,7 @@ class Keeper:
 
     # Only a hung machine gets there: an agent that fails is noticed at once. A slow one (emulated, busy) takes 10 s.
     start_s = 30.0
+    remedy = "`netfacts doctor` says what this machine lacks"
 
     def __init__(self, pidfd: int, stdin: int, stdout: int, *, cgroup: str = "") -> None:
         self._cgroup = cgroup

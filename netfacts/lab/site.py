@@ -26,6 +26,11 @@ class Keeper(Protocol):
         """How long it may take the agent to say its first line."""
         ...
 
+    @property
+    def remedy(self) -> str:
+        """What to do where it has said none."""
+        ...
+
     def has_ended(self, timeout_s: float = 0.0) -> bool:
         """Say whether it has ended, or does in this time."""
         ...

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import tempfile
-import time
+import threading
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +25,8 @@ _CONNECT_S = 15
 _ALIVE_S = 5
 _FORWARD_S = 20.0
 _KILLED_S = 10.0
+_LONGEST_PLACE = 40
+_CONNECTIONS = count(1)
 _OWN = (
     "BatchMode=yes",
     # Whatever the user's configuration says: none of it is for a connection that a program talks over.
@@ -41,6 +43,7 @@ class SshKeeper:
 
     # Python there may have to be read from a slow disk, by an emulated processor.
     start_s = 120.0
+    remedy = "a lab takes up to eight sessions at once: MaxSessions of its sshd says how many there may be"
 
     def __init__(self, process: Process) -> None:
         assert process.stdin is not None
@@ -90,8 +93,7 @@ class Connection:
         self._master: SshKeeper | None = None
         self._sockets = 0
         sweep()
-        # Short: a socket's path may have 107 bytes, of which ssh needs some.
-        self._folder = Path(tempfile.gettempdir(), stamp("ssh"))
+        self._folder = _place() / stamp(f"ssh-{next(_CONNECTIONS)}")
         self._folder.mkdir(mode=0o700)
 
     def open(
@@ -106,11 +108,13 @@ class Connection:
         timeouts = (f"ConnectTimeout={_CONNECT_S}", f"ServerAliveInterval={_ALIVE_S}", "ServerAliveCountMax=3")
         options = (*timeouts, "ClearAllForwardings=yes", "StreamLocalBindUnlink=yes")
         self._master = SshKeeper(talk([*self._ssh(*options), "-M", *self._whom(), command], log=log))
-        with contextlib.suppress(OSError):
-            # Where it has ended, the log says why.
-            self._master.stdin.write(first)
-            self._master.stdin.flush()
-        said = _line(self._master, until, timeout_s)
+        # Whoever neither answers nor hangs up is hung up on.
+        deadline = threading.Timer(timeout_s, self._master.kill)
+        deadline.start()
+        try:
+            said = _tell(self._master, first, until)
+        finally:
+            deadline.cancel()
         if said is None:
             self._master.kill()
             raise refusal(self.destination, log_tail(log) or f"nothing came within {timeout_s:.0f} s")
@@ -183,29 +187,37 @@ def refusal(destination: Destination, words: str) -> UsageError:
     )
 
 
-def _line(session: SshKeeper, start: bytes, timeout_s: float) -> str | None:
-    """Read lines until one that begins so, and not a byte more; give its rest, None where none comes.
+def _tell(session: SshKeeper, first: bytes, until: bytes) -> str | None:
+    """Say something, read lines until one that begins so, and not a byte more; give its rest, None where none comes.
 
     What stands before comes from the user's login files.
     """
-    watch, deadline, line = select.poll(), time.monotonic() + timeout_s, b""
-    watch.register(session.stdout.fileno(), select.POLLIN)
-    while watch.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        byte = os.read(session.stdout.fileno(), 1)
-        if not byte:
-            return None
+    try:
+        session.stdin.write(first)
+        session.stdin.flush()
+    except OSError:
+        # It has ended, and its log says why.
+        return None
+    line = b""
+    while byte := os.read(session.stdout.fileno(), 1):
         if byte != b"\n":
             line += byte
-        elif line.startswith(start):
-            return line.removeprefix(start).decode(errors="replace")
+        elif line.startswith(until):
+            return line.removeprefix(until).decode(errors="replace")
         else:
             line = b""
     return None
 
 
+def _place() -> Path:
+    """Where folders for sockets go: a socket's path may have 107 bytes, and ssh adds some to it."""
+    usual = tempfile.gettempdir()
+    return Path(usual if len(usual) <= _LONGEST_PLACE else "/tmp")  # noqa: S108 – the folders are private
+
+
 def sweep() -> list[Path]:
     """Remove the folders of dead runs' sockets, and nothing else. Gives those that were removed."""
-    found = [path for path in Path(tempfile.gettempdir()).glob("netfacts-*-ssh") if owner_is_dead(path.name)]
+    found = [path for path in _place().glob("netfacts-*-ssh-*") if owner_is_dead(path.name)]
     for path in found:
         shutil.rmtree(path, ignore_errors=True)
     return [path for path in found if not path.exists()]
