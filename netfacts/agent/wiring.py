@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from netfacts.agent import command
 
 _IP_S = 10.0
+# One of a batch, and not several.
+_LINE = re.compile(r"[\w.:/ -]+")
 
 
 async def plug(args: dict[str, Any]) -> bool:
@@ -46,7 +49,12 @@ async def route(args: dict[str, Any]) -> bool:
 
 
 async def _ip(*lines: str, options: tuple[str, ...] = ()) -> None:
-    """Carry out several commands by one process."""
+    """Carry out several commands by one process.
+
+    Raises: OSError with the words of `ip`; ValueError where a line is more than words.
+    """
+    if not all(map(_LINE.fullmatch, lines)):
+        raise ValueError(f"these are no commands for ip: {lines}")
     text = "".join(f"{line}\n" for line in lines)
     done = await command.execute({"argv": ["ip", *options, "-batch", "-"], "input": text, "timeout_s": _IP_S})
     if done["exit"] != 0:

@@ -76,7 +76,10 @@ def test_wrong_command_line_is_refused_with_what_is_wrong(netfacts: Netfacts, li
 def test_unknown_target_is_refused_with_the_known_ones(netfacts: Netfacts) -> None:
     done = netfacts("run", "--target", "vm")
 
-    assert (done.returncode, done.stderr) == (4, "netfacts: 'vm' is no target\n  → one of: embedded, local, ssh://[user@]vm[:port]\n")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "netfacts: 'vm' is no target\n  → one of: embedded, local, ssh://[user@]vm[:port]\n",
+    )
 
 
 # -- facts

@@ -27,6 +27,8 @@ def test_it_is_the_same_each_time() -> None:
     zipapp.cache_clear()
 
     assert zipapp() == first
+    # Not only within the same two seconds, which is all that a zip file tells apart.
+    assert {entry.date_time[0] for entry in zipfile.ZipFile(io.BytesIO(first)).infolist()} == {1980}
 
 
 def test_it_holds_the_agent_and_dnspython_as_sources_and_nothing_else() -> None:
@@ -66,7 +68,9 @@ def test_it_ends_when_nothing_is_said_for_as_long_as_it_has_patience(program: Pa
 
 def test_signs_of_life_keep_it_going(program: Path) -> None:
     argv = [sys.executable, "-I", "-S", str(program), "trial", "2"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(argv, **pipes) as process:
+        assert process.stderr is not None
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
@@ -77,6 +81,7 @@ def test_signs_of_life_keep_it_going(program: Path) -> None:
                 process.wait(0.5)
         process.stdin.close()
         assert process.wait(30) == 0
+        assert process.stderr.read() == b""
 
 
 def test_python_that_is_too_old_is_told_so() -> None:
