@@ -222,6 +222,26 @@ def test_visit_over_ssh_conforms_and_leaves_nothing_at_either_end(far: Far) -> N
     assert far.left() == []
 
 
+def test_visit_needs_no_root_here(far: Far) -> None:
+    identity, key = far.near.read(f"{_FOLDER}/identity")[0], "/tmp/identity"
+    far.near.agent.call("write", path=key, text=identity)
+    far.near.execute(["chown", "65534:65534", key])
+    far.near.execute(["chmod", "600", key])
+    far.near.execute(["chmod", "644", *(f"{_FOLDER}/{name}" for name in ("known_hosts", "known_hosts.config"))])
+    _write(far.near, "nobody.config", f"IdentityFile {key}\nUserKnownHostsFile {_FOLDER}/known_hosts\n", "644")
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
+
+    if far.near.execute([*nobody, sys.executable, "-c", "import pytest, typer"]).exit_status != 0:
+        pytest.skip("the interpreter and its packages can be read by root alone")
+    far.near.execute(["rm", "-rf", "/tmp/out"])
+    argv = [*nobody, *far.argv("-k", "alias.short-id", known="nobody")]
+    done = far.near.execute(argv, env=_ENVIRONMENT, timeout_s=PATIENCE_S)
+
+    assert done.exit_status == 0, done.out + done.err
+    assert [line["verdict"] for line in far.lines("verdict")] == ["conforms"]
+    assert far.left() == []
+
+
 # -- refusals
 
 
