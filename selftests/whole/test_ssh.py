@@ -45,17 +45,21 @@ _ENVIRONMENT = {
     **{name: os.environ[name] for name in ("VIRTUAL_ENV", "PYTHONHOME") if name in os.environ},
 }
 
+# Others listen for those that are configured in another way.
+_FORWARDS_NOTHING, _TAKES_TWO = 2223, 2224
+_SSHD_CONFIGS = {_PORT: "", _FORWARDS_NOTHING: "DisableForwarding yes", _TAKES_TWO: "MaxSessions 2"}
 _SSHD_CONFIG = f"""\
-Port {_PORT}
+Port {{port}}
 HostKey {_FOLDER}/host_key
 AuthorizedKeysFile {_FOLDER}/authorized_keys
-PidFile {_FOLDER}/sshd.pid
+PidFile {_FOLDER}/sshd{{port}}.pid
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 UsePAM no
 UseDNS no
 StrictModes no
+{{also}}
 """
 
 
@@ -78,12 +82,12 @@ class Far:
     def vm(self) -> Machine:
         return self.lab["host"]
 
-    def argv(self, *arguments: str, user: str = "root", known: str = "known_hosts") -> list[str]:
-        target = f"ssh://{user}@{self.vm.address}:{_PORT}"
+    def argv(self, *arguments: str, user: str = "root", known: str = "known_hosts", port: int = _PORT) -> list[str]:
+        target = f"ssh://{user}@{self.vm.address}:{port}"
         config = ("--ssh-config", f"{_FOLDER}/{known}.config")
         return [sys.executable, "-m", "netfacts", "run", "--target", target, *config, "--out", "/tmp/out", *arguments]
 
-    def run(self, *arguments: str, **of_ssh: str) -> Finished:
+    def run(self, *arguments: str, **of_ssh: Any) -> Finished:
         """Run netfacts to its end."""
         self.near.execute(["rm", "-rf", "/tmp/out"])
         return self.near.execute(self.argv(*arguments, **of_ssh), env=_ENVIRONMENT, timeout_s=PATIENCE_S)
@@ -166,17 +170,19 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Engine]
         vm, near = lab["host"], lab["client"]
         host_key, host_public = _make_key(keys, "host")
         identity, public = _make_key(keys, "identity")
-        vm.agent.call("write", path=f"{_FOLDER}/sshd_config", text=_SSHD_CONFIG)
         _write(vm, "host_key", host_key)
         _write(vm, "authorized_keys", public, "644")
         passwd, shadow = vm.read("/etc/passwd", "/etc/shadow")
         vm.agent.call("write", path="/etc/passwd", text=f"{passwd}{_STRANGER}:x:4711:4711::/tmp:/bin/sh\n")
         vm.agent.call("write", path="/etc/shadow", text=f"{shadow}{_STRANGER}:*:1:0:99999:7:::\n")
         vm.execute(["mkdir", "-p", "/run/sshd"])
-        argv = [_SSHD, "-D", "-e", "-f", f"{_FOLDER}/sshd_config"]
-        vm.agent.call("spawn", argv=argv, env=_ENVIRONMENT, log=f"{_FOLDER}/log", root="", name="")
+        for port, also in _SSHD_CONFIGS.items():
+            path = f"{_FOLDER}/sshd{port}_config"
+            vm.agent.call("write", path=path, text=_SSHD_CONFIG.format(port=port, also=also))
+            argv = [_SSHD, "-D", "-e", "-f", path]
+            vm.agent.call("spawn", argv=argv, env=_ENVIRONMENT, log=f"{_FOLDER}/log", root="", name="")
         _write(near, "identity", identity)
-        _write(near, "known_hosts", f"[{vm.address}]:{_PORT} {host_public}")
+        _write(near, "known_hosts", "".join(f"[{vm.address}]:{port} {host_public}" for port in _SSHD_CONFIGS))
         _write(near, "strangers", "")
         for known in ("known_hosts", "strangers"):
             config = f"IdentityFile {_FOLDER}/identity\nIdentitiesOnly yes\nUserKnownHostsFile {_FOLDER}/{known}\n"
@@ -184,7 +190,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Engine]
         engine = Engine(vm, resolve(ENGINE), cgroup=cgroup)
         # On a machine of netfacts' own nothing can be written there, and on a VM something can.
         vm.execute(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/var/tmp"])
-        until(lambda: vm.exists(f"{_FOLDER}/sshd.pid"), what=f"sshd: {vm.read(f'{_FOLDER}/log')}", timeout_s=30)
+        pids = [f"{_FOLDER}/sshd{port}.pid" for port in _SSHD_CONFIGS]
+        until(lambda: all(map(vm.exists, pids)), what=f"sshd: {vm.read(f'{_FOLDER}/log')}", timeout_s=30)
         yield lab, engine
     finally:
         lab.close()
@@ -251,10 +258,12 @@ def test_visit_needs_no_root_here(far: Far) -> None:
         ({"known": "strangers"}, "Host key verification failed", "connect once by hand"),
         ({"user": _STRANGER}, "sudo", "NOPASSWD"),
         ({"user": "nobody-at-all"}, "Permission denied", "ssh-copy-id"),
+        ({"port": 9}, "Connection refused", "find out whether"),
+        ({"port": _FORWARDS_NOTHING}, "can't be reached through ssh", "DisableForwarding"),
     ],
 )
 def test_vm_that_cannot_be_visited_is_refused_with_the_reason(
-    far: Far, of_ssh: dict[str, str], words: str, remedy: str
+    far: Far, of_ssh: dict[str, Any], words: str, remedy: str
 ) -> None:
     done = far.run("-k", "alias", **of_ssh)
 
@@ -262,6 +271,16 @@ def test_vm_that_cannot_be_visited_is_refused_with_the_reason(
     assert done.exit_status == 4, said
     assert words in said
     assert remedy in said
+    assert far.left() == []
+
+
+def test_sshd_that_takes_too_few_sessions_is_an_error_that_says_so(far: Far) -> None:
+    done = far.run("-k", "alias", port=_TAKES_TWO)
+
+    said = done.out + done.err
+    assert done.exit_status == 3, said
+    assert "open refused by peer" in said
+    assert "MaxSessions" in said
     assert far.left() == []
 
 
