@@ -143,6 +143,16 @@ def converse(
     )
 
 
+def talk(argv: Sequence[str], *, log: IO[bytes]) -> Process:
+    """Start a program to talk to by its standard input and output; its standard error goes to `log`.
+
+    In a session of its own, as with `converse`; its standard input ends with this process, in whatever way.
+
+    Raises: FileNotFoundError where there is no such program.
+    """
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+
+
 def become(argv: Sequence[str], *, env: Mapping[str, str]) -> Never:
     """Have a program take this process's place: its terminal, signals and exit status are all its own.
 

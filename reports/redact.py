@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,6 +27,7 @@ from reports.censor import LEFT_OUT, PATH, Censor, is_address
 from reports.record import Record
 
 _SAID = f"  {LEFT_OUT}"
+_SSH = "ssh://"
 OWN_TARGET = "embedded"
 """The target whose labs are netfacts' own; on others there are things of the user's beside them."""
 
@@ -80,7 +82,7 @@ class _Redactor:
         # Of merged shards there may be several.
         self._kernels = {kernel: _kernel(kernel) for kernel in record.run.kernel.split(", ")}
         public = _vocabulary(record)
-        found = [*hosts, *([] if self._own else _searched(record))]
+        found = [*hosts, *([] if self._own else [*_searched(record), *_visited(record.run.target)])]
         self._censor = Censor(
             hosts=[part for host in found for part in _parts(host) if part.lower() not in public],
             words=words,
@@ -131,6 +133,7 @@ class _Redactor:
             self._line(run),
             run_id=(identity if _RUN_ID.fullmatch(identity) else "run") + _REDACTED,
             kernel=", ".join(self._kernels.values()),
+            target=f"{_SSH}{LEFT_OUT}" if run.target.startswith(_SSH) else run.target,
             **engines,
         )
 
@@ -223,6 +226,18 @@ def _searched(record: Record) -> Iterator[str]:
         for piece in (*line.evidence, *line.state):
             for match in _SEARCHED.finditer(piece.text):
                 yield from (domain.strip(".") for domain in match[1].split())
+
+
+def _visited(target: str) -> Iterator[str]:
+    """The VM that was visited over ssh, and the user who did so, where these are names."""
+    if target.startswith(_SSH):
+        try:
+            url = urlsplit(target)
+        except ValueError:
+            return
+        for name in (url.hostname, url.username):
+            if name and name != "root" and not is_address(name):
+                yield name
 
 
 def _parts(host: str) -> Iterator[str]:

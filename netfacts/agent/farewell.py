@@ -5,43 +5,22 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from netfacts.agent.stamp import is_dead, owner
+
 _CALL_S = 20.0
-_OWNER = re.compile(r"netfacts-(\d+)-(\d+)")
-_STARTED = 19
 _KINDS = (
     # What to ask for, what to call it in words, and how it is removed; containers first, they use the others.
     ("/containers/json?all=1&", "container", "/containers/{}?force=1&v=1"),
     ("/networks?", "network", "/networks/{}"),
     ("/images/json?", "image", "/images/{}?force=1"),
 )
-
-
-def owner() -> str:
-    """Give the stamp of this process: its PID and when it started, in clock ticks since boot."""
-    return f"netfacts-{os.getpid()}-{_started(os.getpid())}"
-
-
-def _started(pid: int) -> int | None:
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if state in ("Z", "X") else int(rest[_STARTED - 1])
-
-
-def _is_dead(stamp: str) -> bool:
-    match = _OWNER.fullmatch(stamp)
-    return match is not None and _started(int(match[1])) != int(match[2])
 
 
 @dataclass(frozen=True)
@@ -67,7 +46,7 @@ async def sweep(args: dict[str, Any]) -> list[str]:
     """
     engine = args["socket"]
     try:
-        return _remove(engine, args["label"], _is_dead)
+        return _remove(engine, args["label"], is_dead)
     except (http.client.HTTPException, ValueError) as error:
         raise OSError(f"the engine at {engine} gave no answer: {error}") from None
 

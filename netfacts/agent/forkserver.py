@@ -76,15 +76,18 @@ class ForkServer:
             for target, fd in enumerate(streams):
                 os.dup2(fd, target)
                 os.close(fd)
-            status = _keep(name, cgroup)
+            status = keep(name, cgroup)
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(status)
 
 
-def _keep(name: str, cgroup: str) -> int:
-    """Leave the namespaces, fork PID 1, and wait for it: this process, the keeper, is all the harness sees of it."""
+def keep(name: str, cgroup: str, *, patience_s: float = 0.0) -> int:
+    """Leave the namespaces, fork PID 1, and wait for it: this process, the keeper, is all the harness sees of it.
+
+    PID 1 ends after `patience_s` without a line from the harness; 0 is for where it can't be cut off.
+    """
     sys_.set_name("nf-keeper")
     if cgroup:
         machine.leave_namespaces(cgroup)
@@ -92,7 +95,7 @@ def _keep(name: str, cgroup: str) -> int:
     pid = os.fork()
     if pid == 0:
         os.close(go_write)
-        os._exit(_init(go_read, name, guarded=not cgroup))
+        os._exit(_init(go_read, name, guarded=not cgroup, patience_s=patience_s))
     os.close(go_read)
     os.write(1, protocol.encode({"pid": pid}))
     # The keeper holds neither end of the conversation: the harness must see PID 1's end of file, and PID 1 its.
@@ -102,14 +105,14 @@ def _keep(name: str, cgroup: str) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _init(go: int, name: str, *, guarded: bool) -> int:
+def _init(go: int, name: str, *, guarded: bool, patience_s: float) -> int:
     sys_.die_with_parent()
     if os.read(go, 1) != b"x":
         return 1
     os.close(go)
     sys_.set_name(f"nf-{name}")
     try:
-        return Init(reader=0, writer=1, guarded=guarded).run()
+        return Init(reader=0, writer=1, guarded=guarded, patience_s=patience_s).run()
     except Exception:
         traceback.print_exc()
         return 1

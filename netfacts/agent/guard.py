@@ -6,6 +6,8 @@ import os
 import re
 from typing import Any
 
+from netfacts.agent import wiring
+
 INTERFACE = re.compile(r"nf[0-9a-f]{6}p\d+")
 """Names of the interfaces by which such a machine is wired to a lab; these are netfacts' own."""
 
@@ -65,6 +67,10 @@ class Guard:
             case "sysctl-set" if self._is_own(net):
                 if foreign := [name for name in args["values"] if not _OWN_PARAMETER.fullmatch(name)]:
                     raise OffLimits(f"it would set {', '.join(foreign)}")
+            case "plug" if not self._may_plug(args):
+                raise OffLimits(f"it would lay a cable from {args['segment']} to {args['pid']} {args['interface']}")
+            case "equip" | "route" if self._is_own(net) and not INTERFACE.fullmatch(args["interface"]):
+                raise OffLimits(f"it would change addresses or routes of {args['interface'] or 'the machine'}")
             case "exec" if self._is_own(net) and not _reads(args["argv"]):
                 raise OffLimits(f"it would run {' '.join(args['argv'])}")
 
@@ -84,6 +90,13 @@ class Guard:
     def _is_own(self, net: str) -> bool:
         """Whether this is the machine's own network namespace; a container in host mode has that."""
         return not net or os.stat(net).st_ino == self._net
+
+    def _may_plug(self, args: dict[str, Any]) -> bool:
+        """Whether a cable begins in a namespace of netfacts' own, and ends in one, too, or under such a name."""
+        begins, ends = (wiring.own_namespace(args[end]) for end in ("segment", "pid"))
+        if begins == self._net or not wiring.is_agent(args["segment"]) or not wiring.is_agent(args["pid"]):
+            return False
+        return ends != self._net or bool(INTERFACE.fullmatch(args["interface"]))
 
     def _is_in_container(self, path: str) -> bool:
         match = _IN_CONTAINER.fullmatch(path)

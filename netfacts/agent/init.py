@@ -18,13 +18,16 @@ from typing import Any
 
 from netfacts.agent import machine, protocol
 from netfacts.agent import syscalls as sys_
-from netfacts.agent.farewell import Farewell, owner
+from netfacts.agent.farewell import Farewell
 from netfacts.agent.guard import Guard, OffLimits
+from netfacts.agent.stamp import owner
 from netfacts.agent.worker import serve
 
 _MACHINE = 0
 """Key of the worker that stays in the machine's own network namespace."""
 _LONGEST_WAIT_S = 86400.0
+_VISITING = "\0netfacts-visit"
+"""In the abstract namespace of the machine's network: gone with whoever has bound it, and no file."""
 
 
 @dataclass
@@ -54,10 +57,14 @@ class Init:
     """The loop of PID 1: one selector over the harness's pipe, the workers' channels and SIGCHLD.
 
     With `guarded` the machine is not netfacts' own, nor is this its PID 1: nothing is done that would change it.
+    With `patience_s` it ends when the harness has said nothing for that long, as if that had closed its end.
     """
 
-    def __init__(self, *, reader: int, writer: int, guarded: bool = False) -> None:
+    def __init__(self, *, reader: int, writer: int, guarded: bool = False, patience_s: float = 0.0) -> None:
         self._reader, self._writer = reader, writer
+        self._patience_s = patience_s
+        self._heard = time.monotonic()
+        self._visiting: socket.socket | None = None
         self._guard = Guard() if guarded else None
         self._farewell: Farewell | None = None
         self._lines = protocol.Lines()
@@ -73,22 +80,33 @@ class Init:
             "signal": self._signal,
             "release": self._release,
             "bid-farewell": self._bid_farewell,
+            "visit-alone": self._visit_alone,
         }
 
     def run(self) -> int:
-        """Serve until the harness closes its end. Gives the exit status."""
+        """Serve until the harness closes its end, or has gone in another way. Gives the exit status."""
+        try:
+            self._serve()
+        except BrokenPipeError:
+            # It has gone in the middle of an answer.
+            print("the harness has gone", file=sys.stderr, flush=True)
+        finally:
+            self._end()
+        return 0
+
+    def _serve(self) -> None:
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._selector.register(self._reader, selectors.EVENT_READ, None)
         self._selector.register(wake_read, selectors.EVENT_READ, None)
-        while True:
+        while not self._is_forsaken():
             for key, _ in self._selector.select(self._patience()):
                 if key.fd == self._reader:
                     data = os.read(self._reader, 1 << 20)
                     if not data:
-                        self._end()
-                        return 0
+                        return
+                    self._heard = time.monotonic()
                     for line in self._lines.feed(data):
                         self._receive(line)
                 elif key.fd == wake_read:
@@ -102,6 +120,8 @@ class Init:
     # -- requests
 
     def _receive(self, line: bytes) -> None:
+        if line == protocol.ALIVE:
+            return
         try:
             request = protocol.decode(line)
             number = protocol.number_of(request)
@@ -168,6 +188,8 @@ class Init:
             ours.close()
             os.close(self._reader)
             os.close(self._writer)
+            if self._visiting:
+                self._visiting.close()
             for worker in self._workers.values():
                 worker.channel.close()
             sys_.set_name("nf-worker")
@@ -219,6 +241,21 @@ class Init:
         """Remember what is to be removed when the harness has gone; gives the value that the label is to have."""
         self._farewell = Farewell(args["socket"], args["label"], args.get("folder", ""))
         return {"owner": owner()}
+
+    def _visit_alone(self, _: int, __: dict[str, Any]) -> bool:
+        """Say whether nobody else visits this machine; from now on this agent does, until it has said farewell."""
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(_VISITING)
+        except OSError:
+            lock.close()
+            return False
+        self._visiting = lock
+        return True
+
+    def _is_forsaken(self) -> bool:
+        """Whether the harness has said nothing for longer than it may."""
+        return bool(self._patience_s) and time.monotonic() - self._heard >= self._patience_s
 
     def _end(self) -> None:
         """Leave nothing behind where no namespace ends with this process."""
@@ -288,9 +325,10 @@ class Init:
                 self._exited[pid] = os.waitstatus_to_exitcode(status)
 
     def _patience(self) -> float | None:
-        if not self._waits:
-            return None
-        return max(0.0, min(wait.deadline for wait in self._waits) - time.monotonic())
+        deadlines = [wait.deadline for wait in self._waits]
+        if self._patience_s:
+            deadlines.append(self._heard + self._patience_s)
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _settle_waits(self) -> None:
         now = time.monotonic()

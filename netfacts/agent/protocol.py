@@ -2,6 +2,7 @@
 
 Request:  {"id": 7, "op": "probe", "net": "", "args": {…}}     net: path of a network namespace, "" for the machine's
 Reply:    {"id": 7, "ok": …}  or  {"id": 7, "error": "…", "kind": "gone" | "refused" | "failed" | "off_limits"}
+Sign of life: {"op": "alive"}, without a reply, where the harness could be cut off.
 First line from the agent: {"pid": N}, PID 1 of the machine as the harness sees it. Bytes travel as base64.
 """
 
@@ -12,6 +13,8 @@ from typing import Any
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """A line longer than this is an error of whoever sent it."""
+ALIVE = b'{"op":"alive"}'
+"""What the harness says from time to time to an agent that it could be cut off from."""
 _SURROGATE = b"\\ud"
 
 

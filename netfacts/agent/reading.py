@@ -92,6 +92,18 @@ async def folders(args: dict[str, Any]) -> list[str]:
     return sorted(os.path.relpath(folder, top) for folder, _, _ in os.walk(top))
 
 
+async def inodes(args: dict[str, Any]) -> list[int]:
+    """Give the inode numbers of `paths`, such as those of namespaces; 0 for what is not there."""
+    return [_inode(path) for path in args["paths"]]
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
+
+
 async def write(args: dict[str, Any]) -> int:
     """Write `text` to the file `path`, making its folders; gives the number of characters.
 

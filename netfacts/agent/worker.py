@@ -9,12 +9,13 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from netfacts.agent import command, ethtool, farewell, protocol, reading, resolve, sysctl
+from netfacts.agent import command, ethtool, farewell, protocol, reading, resolve, sysctl, wiring
 from netfacts.agent.capture import Captures
 from netfacts.agent.flow import Flows
 from netfacts.agent.held import Held
 from netfacts.agent.listeners import Listeners
 from netfacts.agent.probes import probe_all
+from netfacts.agent.relay import Relays
 from netfacts.agent.tap import Taps
 
 _Op = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -27,7 +28,7 @@ def serve(channel: socket.socket) -> None:
 
 async def _serve(channel: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=channel, limit=protocol.MAX_LINE_BYTES)
-    listeners, captures, taps, held, flows = Listeners(), Captures(), Taps(), Held(), Flows()
+    listeners, captures, taps, held, flows, relays = Listeners(), Captures(), Taps(), Held(), Flows(), Relays()
     ops: dict[str, _Op] = {
         "probe": probe_all,
         "resolve": resolve.resolve,
@@ -47,8 +48,13 @@ async def _serve(channel: socket.socket) -> None:
         "processes": reading.processes,
         "files": reading.files,
         "folders": reading.folders,
+        "inodes": reading.inodes,
         "write": reading.write,
         "sweep": farewell.sweep,
+        "relay": relays.open,
+        "plug": wiring.plug,
+        "equip": wiring.equip,
+        "route": wiring.route,
         "sysctl-set": sysctl.set_all,
         "sysctl-get": sysctl.get_all,
         "sysctl-all": sysctl.get_below,

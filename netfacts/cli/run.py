@@ -37,6 +37,9 @@ _Shard = typer.Option(
 )
 _TARGETS = "; ".join(f"{name}: {what}" for name, what in TARGETS.items())
 _Target = typer.Option("embedded", "--target", metavar="TARGET", help=f"Where the labs are. {_TARGETS}.")
+_SshConfig = typer.Option(
+    "", "--ssh-config", metavar="FILE", help="With --target ssh://…: the configuration that ssh reads."
+)
 _KeepLab = typer.Option(
     False, "--keep-lab", help="Stop at the first check that does not conform, and keep its lab: `netfacts lab shell`."
 )
@@ -52,6 +55,7 @@ def run(
     restart: bool = _Restart,
     shard: str = _Shard,
     target: str = _Target,
+    ssh_config: str = _SshConfig,
     workers: int = WORKERS,
     keep_lab: bool = _KeepLab,
     out: Path | None = _Out,
@@ -63,6 +67,7 @@ def run(
         predecessor=predecessor,
         restart=restart,
         target=target,
+        ssh_config=str(Path(ssh_config).resolve()) if ssh_config else "",
         select=select,
         shard=shard,
         workers=workers,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from netfacts.catalogue.load import FACTS
 from netfacts.catalogue.shard import Shard
+from netfacts.lab.destination import SCHEME, Destination
 from netfacts.model.errors import UsageError
 
 ROOT = FACTS.parent
@@ -17,6 +18,7 @@ _SUITES = ROOT / "suites"
 TARGETS = {
     "embedded": "private engines, in labs of netfacts' own",
     "local": "the engine that runs on this machine anyway, which is only visited",
+    "ssh://[user@]vm[:port]": "the engine of a VM, visited over ssh; root by `sudo -n` there",
 }
 """Where labs are, in words."""
 # Workers per core, and at most: checks wait more than they work, for probes that Docker drops and engines that start, …
@@ -38,6 +40,7 @@ class Session:
     restart: bool = False
     brief: bool = False
     target: str = "embedded"
+    ssh_config: str = ""
     select: str = ""
     shard: str = ""
     workers: int = -1
@@ -52,7 +55,9 @@ class Session:
         """
         if not _SUITES.is_dir():
             raise UsageError("the suites are not there", where=str(_SUITES), remedy="run netfacts from its checkout")
-        if self.target not in TARGETS:
+        if self.target.startswith(SCHEME):
+            Destination.parse(self.target)
+        elif self.target not in TARGETS:
             raise UsageError(f"{self.target!r} is no target", remedy=f"one of: {', '.join(TARGETS)}")
         if self.restart and not self.predecessor:
             raise UsageError("--restart says how one engine takes another's place", remedy="name the first by --from")
@@ -63,13 +68,14 @@ class Session:
             workers = self.workers
         else:
             # Somebody's engine is one, and so is the lab around it; a kept lab is one, too.
-            workers = 0 if self.target == "local" or self.keep_lab else min(per_core * (os.cpu_count() or 1), most)
+            workers = 0 if self.target != "embedded" or self.keep_lab else min(per_core * (os.cpu_count() or 1), most)
         return [
             str(_SUITES),
             f"--rootdir={ROOT}",
             f"--confcutdir={ROOT}",
             f"--engine={self.engine}",
             f"--target={self.target}",
+            *([f"--ssh-config={self.ssh_config}"] if self.ssh_config else []),
             f"--out={self.out}",
             "--progress",
             # Neither a cache in the checkout nor folders in /tmp: a run leaves its own folder and nothing else.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from netfacts.lab import kept, stamp
+from netfacts.lab import kept, ssh, stamp
 from netfacts.lab.kernel import require_root
 
 
 def sweep() -> None:
-    """Remove the cgroup folders of runs that were killed. All else of theirs went with their processes."""
+    """Remove the cgroup folders and sockets of runs that were killed. All else of theirs went with their processes."""
     require_root()
-    for note in kept.sweep():
-        print(f"removed {note}")
+    for path in (*kept.sweep(), *ssh.sweep()):
+        print(f"removed {path}")
     removed = stamp.sweep()
     for folder in removed:
         print(f"removed {folder}")

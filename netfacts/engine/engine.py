@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -161,7 +160,7 @@ class Engine:
     def _answers(self, end: Reply) -> bool:
         if end.done() and (status := end.result()["exit"]) is not None:
             raise self._failure(f"dockerd ended with status {status}", Ended)
-        if not os.path.exists(self.machine.path(self.socket)):
+        if not self.machine.exists(self.socket):
             return False
         try:
             return bool(self.api.ping())

@@ -26,13 +26,18 @@ class InstalledEngine(Engine):
     private = False
     flags: tuple[str, ...] = ()
 
-    def __init__(self, machine: Machine, socket: str, *, owner: str, privileged: bool = True) -> None:
+    def __init__(
+        self, machine: Machine, socket: str, *, owner: str, reached_by: str = "", privileged: bool = True
+    ) -> None:
         """Look at it. What is made on it bears `owner`, the stamp of the agent that removes it when netfacts ends.
+
+        `reached_by` is the socket by which this process reaches it, where that is not `socket` itself.
 
         Raises: EngineError where it does not answer.
         """
         self.machine = machine
         self.socket = socket
+        self.reached_by = reached_by or socket
         self.installation = INSTALLED
         self.cgroup = ""
         self.labels = {RUN_LABEL: owner}
@@ -81,7 +86,7 @@ class InstalledEngine(Engine):
         self.api.remove_image(self.image, force=True)
 
     def _url(self) -> str:
-        return f"unix://{self.socket}"
+        return f"unix://{self.reached_by}"
 
     def start(self, **_: object) -> Never:
         """Raises: OffLimits."""

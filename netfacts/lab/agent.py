@@ -11,16 +11,13 @@ from itertools import count
 from typing import Any
 
 from netfacts.agent import protocol
-from netfacts.lab.forkserver import FORK_SERVER, log_tail
-from netfacts.lab.stamp import remove_cgroups, stamp
+from netfacts.lab.forkserver import log_tail
+from netfacts.lab.site import HERE, Site
 from netfacts.model.errors import LabError, NetfactsError, OffLimits, ProbeError
 
-# Only a hung machine gets there: an agent that fails is noticed at once. A slow one (emulated, busy) takes 10 s.
-_START_S = 30.0
 # What a reply may take beyond the time that the request itself allows; generous, as these machines are busy.
 _GRACE_S = 20.0
 _END_S = 5.0
-_MACHINES = count(1)
 
 Reply = Future[Any]
 
@@ -28,15 +25,15 @@ Reply = Future[Any]
 class Agent:
     """A running agent. Ends with `close`, or with the death of this process."""
 
-    def __init__(self, name: str, *, guarded: bool = False) -> None:
-        """Start it and wait until its PID 1 is there.
+    def __init__(self, name: str, *, guarded: bool = False, site: Site = HERE) -> None:
+        """Start it at a site and wait until its PID 1 is there.
 
-        A `guarded` one stays in the namespaces of this machine, and refuses what would change it.
+        A `guarded` one stays in the namespaces of the site's machine, and refuses what would change it.
 
         Raises: LabError with the end of the agent's log.
         """
         self.name = name
-        self._cgroup = "" if guarded else stamp(f"machine-{next(_MACHINES)}")
+        self.site = site
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the agent)
         self._numbers = count(1)
         self._lock = threading.Lock()
@@ -44,26 +41,27 @@ class Agent:
         self._pending: dict[int, Reply] = {}
         self._gone = ""
         try:
-            self._keeper = FORK_SERVER.fork(name, self._cgroup, log=self._log)
+            self._keeper = site.start(name, guarded=guarded, log=self._log)
         except BaseException:
             self._log.close()
             raise
         self.pid = 0
-        """PID 1 of the machine, as this process sees it."""
+        """PID 1 of the machine, as processes of its site see it."""
         hello: Reply = Future()
         self._reader = threading.Thread(target=self._read, args=(hello,), name=f"agent-{name}", daemon=True)
         self._reader.start()
         try:
-            self.pid = hello.result(_START_S)
+            self.pid = hello.result(self._keeper.start_s)
         except (FutureTimeout, LabError) as error:
-            said = str(error) or f"no sign of life within {_START_S:.0f} s\n{self.log_tail()}"
+            said = str(error) or f"no sign of life within {self._keeper.start_s:.0f} s\n{self.log_tail()}"
             self.close()
             raise LabError(
                 "could not start the agent of a machine",
                 where=name,
                 returned=said,
-                remedy="`netfacts doctor` says what this machine lacks",
+                remedy=self._keeper.remedy,
             ) from None
+        site.watch(self)
 
     # -- asking
 
@@ -106,6 +104,19 @@ class Agent:
                 where=self.name,
                 returned=self.log_tail(),
             ) from None
+
+    def say_alive(self) -> None:
+        """Let the agent know that somebody is there."""
+        # Whoever writes just now tells it as well.
+        if self._writing.acquire(blocking=False):
+            try:
+                self._keeper.stdin.write(protocol.ALIVE + b"\n")
+                self._keeper.stdin.flush()
+            except (OSError, ValueError):
+                # Its reader has noticed, or is about to.
+                pass
+            finally:
+                self._writing.release()
 
     # -- the other end
 
@@ -169,12 +180,11 @@ class Agent:
 
     def close(self) -> None:
         """End the machine: close the pipe, and wait until the kernel has taken everything in it away."""
+        self.site.forget(self)
         self._keeper.hang_up()
         if not self._keeper.has_ended(_END_S):
             # A stopped or wedged PID 1 does not read its end of file; nothing in the machine survives its end.
             self._keeper.kill()
-        if self._cgroup:
-            remove_cgroups(self._cgroup)
         self._reader.join(5)
         self._keeper.close()
         self._log.close()

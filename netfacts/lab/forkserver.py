@@ -11,16 +11,19 @@ import socket
 import sys
 import tempfile
 import threading
+from itertools import count
 from pathlib import Path
 from typing import IO
 
 from netfacts.agent import protocol
+from netfacts.lab.stamp import remove_cgroups, stamp
 from netfacts.model.errors import LabError
 from netfacts.run import Process, TimeoutExpired, converse
 
 _ROOT = Path(__file__).resolve().parents[2]
 # A slow machine (emulated, busy) takes 10 s to import everything.
 _START_S = 30.0
+_MACHINES = count(1)
 
 
 def log_tail(log: IO[bytes], lines: int = 12) -> str:
@@ -33,13 +36,18 @@ def log_tail(log: IO[bytes], lines: int = 12) -> str:
 
 
 class Keeper:
-    """The process that waits for PID 1 of a machine, which ends with it."""
+    """The process that waits for PID 1 of a machine, which ends with it. `cgroup` is the machine's, which stays."""
 
-    def __init__(self, pidfd: int, stdin: int, stdout: int) -> None:
+    # Only a hung machine gets there: an agent that fails is noticed at once. A slow one (emulated, busy) takes 10 s.
+    start_s = 30.0
+    remedy = "`netfacts doctor` says what this machine lacks"
+
+    def __init__(self, pidfd: int, stdin: int, stdout: int, *, cgroup: str = "") -> None:
+        self._cgroup = cgroup
         # A file object can be closed twice; a number might be another file's by then.
         self._pidfd = os.fdopen(pidfd, "rb", buffering=0)
-        self.stdin = os.fdopen(stdin, "wb")
-        self.stdout = os.fdopen(stdout, "rb", buffering=0)
+        self.stdin: IO[bytes] = os.fdopen(stdin, "wb")
+        self.stdout: IO[bytes] = os.fdopen(stdout, "rb", buffering=0)
 
     def has_ended(self, timeout_s: float = 0.0) -> bool:
         """Say whether it has ended, or does in this time."""
@@ -62,6 +70,8 @@ class Keeper:
 
     def close(self) -> None:
         """Let go of it, when it has ended. Again is no error."""
+        if self._cgroup:
+            remove_cgroups(self._cgroup)
         self.hang_up()
         self.stdout.close()
         self._pidfd.close()
@@ -76,13 +86,16 @@ class ForkServer:
         self._process: Process | None = None
         self._log: IO[bytes] | None = None
 
-    def fork(self, name: str, cgroup: str, *, log: IO[bytes]) -> Keeper:
+    def fork(self, name: str, *, guarded: bool, log: IO[bytes]) -> Keeper:
         """Have the agent of a machine forked; its standard error goes to `log`.
+
+        A `guarded` one stays in the namespaces of this machine, and refuses what would change it.
 
         Raises: LabError.
         """
         stdin_read, stdin_write = os.pipe()
         stdout_read, stdout_write = os.pipe()
+        cgroup = "" if guarded else stamp(f"machine-{next(_MACHINES)}")
         order = protocol.encode({"name": name, "cgroup": cgroup})
         try:
             with self._lock:
@@ -101,7 +114,7 @@ class ForkServer:
         finally:
             os.close(stdin_read)
             os.close(stdout_write)
-        return Keeper(pidfd, stdin_write, stdout_read)
+        return Keeper(pidfd, stdin_write, stdout_read, cgroup=cgroup)
 
     def _ask(self, order: bytes, streams: list[int]) -> int:
         if self._process is None or self._process.poll() is not None:

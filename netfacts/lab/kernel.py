@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -9,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from netfacts.lab.agent import Agent
+from netfacts.lab.site import Site
 from netfacts.lab.wire import Segment
 from netfacts.model.errors import LabError, UsageError
 from netfacts.run import run
@@ -42,24 +45,24 @@ FEATURES = (
 Prober = Callable[[str], bool]
 
 
-def missing_features(probe: Prober | None = None) -> dict[str, str]:
-    """Give the features that this kernel lacks, each with its remedy.
+def missing_features(probe: Prober | None = None, *, where: str = "") -> dict[str, str]:
+    """Give the features that a kernel lacks, each with its remedy; `where` names it where it is not this machine's.
 
     Raises: UsageError where a vital one is missing, naming it.
     """
     probe = probe or has
     missing = {feature.name: feature.remedy for feature in FEATURES if not probe(feature.name)}
-    refuse_without_vital(missing)
+    refuse_without_vital(missing, where=where)
     return missing
 
 
-def refuse_without_vital(missing: Mapping[str, str]) -> None:
+def refuse_without_vital(missing: Mapping[str, str], *, where: str = "") -> None:
     """Raises: UsageError where a feature that every lab needs is among the missing ones."""
     vital = [feature for feature in FEATURES if feature.vital and feature.name in missing]
     if vital:
         raise UsageError(
             f"this kernel lacks what every lab needs: {', '.join(feature.name for feature in vital)}",
-            where=platform.release(),
+            where=where or platform.release(),
             remedy="; ".join(feature.remedy for feature in vital),
         )
 
@@ -90,7 +93,32 @@ def has_already(name: str) -> bool:
     """Say whether the kernel has a feature without loading modules that decide over the machine's own traffic."""
     if name == "br_netfilter":
         return Path("/proc/sys/net/bridge").is_dir()
+    if name == "ip_vs":
+        return Path("/proc/net/ip_vs").exists()
     return has(name)
+
+
+def prober_of(site: Site, agent: Agent) -> Prober:
+    """Give what says whether the kernel of a site's machine has a feature, without loading what decides over traffic.
+
+    `agent` is in the namespaces of that machine. The prober raises LabError, ProbeError.
+    """
+
+    def has(name: str) -> bool:
+        if name == "ipv6":
+            return site.names(agent, "/proc/sys/net/ipv6") is not None
+        if name == "br_netfilter":
+            return site.names(agent, "/proc/sys/net/bridge") is not None
+        if name == "ip_vs":
+            return site.text(agent, "/proc/net/ip_vs") is not None
+        if name == "esp":
+            return any(line.startswith("esp4 ") for line in (site.text(agent, "/proc/modules") or "").splitlines())
+        if name == "overlay":
+            return _lists(site.text(agent, "/proc/filesystems") or "", "overlay")
+        with contextlib.closing(site.segment("scratch")) as scratch:
+            return scratch.supports(name)
+
+    return has
 
 
 def _has_link(kind: str) -> bool:
@@ -101,10 +129,14 @@ def _has_link(kind: str) -> bool:
 
 def _has_filesystem(name: str) -> bool:
     for _ in range(2):
-        if any(line.split()[-1] == name for line in Path("/proc/filesystems").read_text().splitlines()):
+        if _lists(Path("/proc/filesystems").read_text(), name):
             return True
         _modprobe(name)
     return False
+
+
+def _lists(filesystems: str, name: str) -> bool:
+    return any(line.split()[-1] == name for line in filesystems.splitlines())
 
 
 def _has_br_netfilter() -> bool:
@@ -153,9 +185,14 @@ def require_linux() -> None:
     """Raises: UsageError on another system or one too old."""
     if platform.system() != "Linux":
         raise UsageError("labs are made of Linux namespaces", returned=f"this is {platform.system()}")
+    require_release(platform.release())
+
+
+def require_release(release: str) -> None:
+    """Raises: UsageError for a kernel that is too old."""
     try:
-        major, minor = (int(part) for part in platform.release().split(".")[:2])
+        major, minor = (int(part) for part in release.split(".")[:2])
     except ValueError:
-        raise LabError("the kernel's version can't be read", returned=platform.release()) from None
+        raise LabError("the kernel's version can't be read", returned=release) from None
     if (major, minor) < (5, 12):
-        raise UsageError("labs need Linux 5.12 or later (mount_setattr)", returned=f"this is {platform.release()}")
+        raise UsageError("labs need Linux 5.12 or later (mount_setattr)", returned=f"this is {release}")

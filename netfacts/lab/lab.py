@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from netfacts.lab.machine import Machine
-from netfacts.lab.wire import Segment
+from netfacts.lab.site import HERE, Site, Wire
 from netfacts.model.errors import LabError, OffLimits
 from netfacts.model.lab import LabSpec, MachineSpec
 
@@ -18,8 +18,14 @@ class Lab:
     Undo: `close`, or the end of this process in whatever way.
     """
 
-    def __init__(self, spec: LabSpec, *, kind_of: Callable[[MachineSpec], type[Machine]] = lambda _: Machine) -> None:
-        """Build it; `kind_of` says which machines are there already and are only visited.
+    def __init__(
+        self,
+        spec: LabSpec,
+        *,
+        kind_of: Callable[[MachineSpec], type[Machine]] = lambda _: Machine,
+        site: Site = HERE,
+    ) -> None:
+        """Build it at a site; `kind_of` says which machines are there already and are only visited.
 
         Raises: LabError; nothing is left then.
         """
@@ -27,9 +33,12 @@ class Lab:
         self.machines: dict[str, Machine] = {}
         self._stack = ExitStack()
         try:
-            segments = {wire.name: self._stack.enter_context(Segment(wire.name)) for wire in spec.segments}
+            segments: dict[str, Wire] = {}
+            for wire in spec.segments:
+                segments[wire.name] = made = site.segment(wire.name)
+                self._stack.callback(made.close)
             with ThreadPoolExecutor(len(spec.machines)) as pool:
-                started = [pool.submit(kind_of(machine), machine, spec) for machine in spec.machines]
+                started = [pool.submit(kind_of(machine), machine, spec, site=site) for machine in spec.machines]
                 failures: list[BaseException] = []
                 for future in started:
                     error = future.exception()

@@ -6,13 +6,13 @@ import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from ipaddress import IPv6Address
-from pathlib import Path
 from typing import Any
 
 from netfacts.lab.agent import Agent
+from netfacts.lab.site import HERE, Links, Site, Wire
 from netfacts.lab.wait import until
-from netfacts.lab.wire import Netlink, Segment
-from netfacts.model.errors import LabError
+from netfacts.lab.wire import Netlink
+from netfacts.model.errors import LabError, OffLimits
 from netfacts.model.lab import LabSpec, MachineSpec
 from netfacts.run import Finished
 
@@ -33,15 +33,15 @@ _MULTICAST = IPv6Address("ff00::")
 class Machine:
     """A live machine of a lab. Built by `Lab`; ends with it, or when its agent dies."""
 
-    def __init__(self, spec: MachineSpec, lab: LabSpec) -> None:
-        """Start the agent and furnish the machine; it has no interfaces yet.
+    def __init__(self, spec: MachineSpec, lab: LabSpec, *, site: Site = HERE) -> None:
+        """Start the agent at a site and furnish the machine; it has no interfaces yet.
 
         Raises: LabError.
         """
         self.spec = spec
         self._lab = lab
         self.name = spec.name
-        self.agent = Agent(spec.name)
+        self.agent = Agent(spec.name, site=site)
         sysctls = dict(_SYSCTLS)
         if spec.router:
             sysctls |= {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
@@ -77,51 +77,52 @@ class Machine:
         ]
 
     def path(self, inside: str) -> str:
-        """Give the path by which this process reaches a file in the machine."""
+        """Give the path by which this process reaches a file in the machine, which is on the machine that it is on."""
         return f"/proc/{self.agent.pid}/root{inside}"
 
     @property
     def netlink(self) -> Netlink:
         """A netlink socket in the machine's network namespace.
 
-        Raises: OffLimits where the machine is not netfacts' own.
+        Raises: OffLimits where the machine is not netfacts' own, or far away.
         """
-        return self._netlink
+        if not isinstance(self._links, Netlink):
+            raise OffLimits("it would speak netlink with another machine's kernel", where=self.name)
+        return self._links
 
     @cached_property
-    def _netlink(self) -> Netlink:
-        return Netlink(f"/proc/{self.agent.pid}/ns/net")
+    def _links(self) -> Links:
+        return self.agent.site.links(self.agent)
 
-    def wire(self, segments: Mapping[str, Segment]) -> None:
+    def wire(self, segments: Mapping[str, Wire]) -> None:
         """Plug the machine's ports in, and give it its addresses and routes.
 
         Raises: LabError.
         """
-        self.netlink.do("link", "set", index=self.netlink.index("lo"), state="up")
+        self._links.equip("lo", ())
         self._plug_in(segments)
         if self.spec.gateway:
             segment = self.spec.ports[0].segment
             for gateway in self.lab.addresses(self.spec.gateway, segment=segment):
-                if _supports(gateway.version):
+                if self._supports(gateway.version):
                     default = "0.0.0.0/0" if gateway.version == 4 else "::/0"
-                    self.netlink.do("route", "add", dst=default, gateway=str(gateway))
+                    self._links.route("add", default, str(gateway))
 
     def interface(self, number: int = 0) -> str:
         """Give the name of the interface on the machine's port of this number."""
         return f"eth{number}"
 
-    def _plug_in(self, segments: Mapping[str, Segment]) -> None:
+    def _plug_in(self, segments: Mapping[str, Wire]) -> None:
         for number, port in enumerate(self.spec.ports):
             name = self.interface(number)
             segments[port.segment].plug(self.agent.pid, name)
-            index = self._netlink.index(name)
             self.sysctl(**self._parameters(name))
-            for interface in self.lab.segment(port.segment).interface(port.number):
-                if _supports(interface.version):
-                    self._netlink.do(
-                        "addr", "add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen
-                    )
-            self._netlink.do("link", "set", index=index, state="up")
+            interfaces = self.lab.segment(port.segment).interface(port.number)
+            self._links.equip(name, [one for one in interfaces if self._supports(one.version)])
+
+    def _supports(self, family: int) -> bool:
+        """Whether the kernel has this family: one booted with ipv6.disable=1 has IPv4 only."""
+        return family == 4 or self.exists("/proc/sys/net/ipv6")
 
     def _parameters(self, name: str) -> dict[str, str]:
         # A neighbour that is not there is known after one second and not after three.
@@ -152,14 +153,14 @@ class Machine:
 
         Raises: LabError.
         """
-        self.netlink.do("route", "replace", dst=prefix, gateway=via)
+        self._links.route("replace", prefix, via)
 
     def unroute(self, prefix: str, via: str) -> None:
         """Remove a route that `route` added.
 
         Raises: LabError.
         """
-        self.netlink.do("route", "del", dst=prefix, gateway=via)
+        self._links.route("del", prefix, via)
 
     def sysctl(self, net: str = "", **values: str) -> None:
         """Set kernel parameters, in the network namespace at `net` or the machine's own.
@@ -210,14 +211,30 @@ class Machine:
         """Read text files of the machine; None for one that is not there or can't be read."""
         return [entry.get("text") for entry in self.agent.call("files", paths=list(paths), root=root)]
 
+    def inode(self, path: str) -> int:
+        """Give the number of an inode of the machine, such as that of a namespace; 0 where there is none."""
+        return self.agent.site.inode(self.agent, path)
+
+    def exists(self, path: str) -> bool:
+        """Say whether there is something at a path of the machine."""
+        return bool(self.inode(path))
+
+    def text(self, path: str) -> str | None:
+        """Read a text file of the machine at once, for whoever looks again and again; None where there is none."""
+        return self.agent.site.text(self.agent, path)
+
+    def names(self, path: str) -> list[str] | None:
+        """List a folder of the machine; None where there is none."""
+        return self.agent.site.names(self.agent, path)
+
     def release(self, inode: int) -> None:
         """End the agent's worker in the network namespace of this inode, so that the namespace can go."""
         self.agent.call("release", inode=inode)
 
     def close(self) -> None:
         """End the machine and everything in it."""
-        if "_netlink" in self.__dict__:
-            self._netlink.close()
+        if "_links" in self.__dict__:
+            self._links.close()
         self.agent.close()
 
     def check_alive(self) -> None:
@@ -229,8 +246,3 @@ class Machine:
 def _hex(address: IPv6Address) -> str:
     """An address as /proc writes it."""
     return address.exploded.replace(":", "")
-
-
-def _supports(family: int) -> bool:
-    """Whether the kernel has this family: one booted with ipv6.disable=1 has IPv4 only."""
-    return family == 4 or Path("/proc/sys/net/ipv6").is_dir()

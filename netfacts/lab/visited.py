@@ -13,7 +13,8 @@ import msgspec
 
 from netfacts.lab.agent import Agent
 from netfacts.lab.machine import Machine
-from netfacts.lab.wire import Netlink, Segment
+from netfacts.lab.site import HERE, Site, Wire
+from netfacts.lab.wire import Netlink
 from netfacts.model.errors import LabError, OffLimits
 from netfacts.model.lab import FAR, LAN, LabSpec, MachineSpec
 
@@ -24,9 +25,9 @@ _Network = TypeVar("_Network", IPv4Network, IPv6Network)
 
 
 class VisitedMachine(Machine):
-    """The machine that this process runs on. It gets interfaces on the lab's segments, which go with these."""
+    """The machine of a site itself. It gets interfaces on the lab's segments, which go with these."""
 
-    def __init__(self, spec: MachineSpec, lab: LabSpec) -> None:
+    def __init__(self, spec: MachineSpec, lab: LabSpec, *, site: Site = HERE) -> None:
         """Start an agent in its namespaces.
 
         Raises: LabError.
@@ -35,7 +36,7 @@ class VisitedMachine(Machine):
         self._lab = lab
         self.name = spec.name
         self._prefix = f"nf{secrets.token_hex(3)}p"
-        self.agent = Agent(spec.name, guarded=True)
+        self.agent = Agent(spec.name, guarded=True, site=site)
 
     def interface(self, number: int = 0) -> str:
         """Give the name of the interface on the machine's port of this number: one that nobody else has."""
@@ -65,7 +66,7 @@ class VisitedMachine(Machine):
         own = {f"net.ipv6.conf.{name}.{key}": "0" for key in ("accept_dad", "disable_ipv6")}
         return super()._parameters(name) | own
 
-    def wire(self, segments: Mapping[str, Segment]) -> None:
+    def wire(self, segments: Mapping[str, Wire]) -> None:
         """Plug the machine's ports in, and route to the lab's other segments.
 
         Raises: LabError.
@@ -77,7 +78,7 @@ class VisitedMachine(Machine):
             for segment in self.lab.segments:
                 if segment.name not in near:
                     for prefix, gateway in zip((segment.ipv4, segment.ipv6), gateways, strict=True):
-                        self._netlink.do("route", "add", dst=str(prefix), gateway=str(gateway))
+                        self._links.route("add", str(prefix), str(gateway), self.interface())
 
     def route(self, prefix: str, via: str) -> Never:
         """Raises: OffLimits."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
+from ipaddress import IPv4Interface, IPv6Interface
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,6 +48,24 @@ class Netlink:
             getattr(self._socket, noun)(verb, **args)
         except NetlinkError as error:
             raise LabError(f"could not {verb} {noun} {args}", returned=str(error)) from None
+
+    def equip(self, name: str, addresses: Sequence[IPv4Interface | IPv6Interface]) -> None:
+        """Give a link its addresses and set it up.
+
+        Raises: LabError.
+        """
+        index = self.index(name)
+        for address in addresses:
+            self.do("addr", "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+        self.do("link", "set", index=index, state="up")
+
+    def route(self, verb: str, prefix: str, via: str, interface: str = "") -> None:
+        """Do `verb` ("add", "replace", "del") to a route.
+
+        Raises: LabError.
+        """
+        through = {"oif": self.index(interface)} if interface else {}
+        self.do("route", verb, dst=prefix, gateway=via, **through)
 
     def close(self) -> None:
         """Close the socket."""

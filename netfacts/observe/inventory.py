@@ -24,6 +24,7 @@ _IDLE_CHAIN = re.compile(r"type \w+ hook \w+ priority [^;]+; policy accept;")
 _BUILT_BY_ENGINES = re.compile(
     r"\b(veth[0-9a-f]{7}|br-[0-9a-f]{12}|docker\w*|containerd\S*|DOCKER\S*|runc)\b|/docker/|/docker[-\w]*\b"
 )
+_LINK_LOCAL = re.compile(r"^docker0 fe80::|(\bfe80::|\bff00::/8).* docker0\b")
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,14 @@ def is_of_engines(change: Change) -> bool:
 
 
 def is_anybodys(change: Change) -> bool:
-    """Say whether such things come and go all the time on a machine in use: no run makes them but for containers."""
-    return change.part in ("processes", "mounts", "cgroups")
+    """Say whether such things come and go all the time on a machine in use: no run makes them but for containers.
+
+    The kernel gives docker0 its link-local address and routes when the first container of all comes to it, and they
+    stay: whoever is that first one has changed nothing that the next one would not.
+    """
+    return change.part in ("processes", "mounts", "cgroups") or (
+        change.part in ("addresses", "routes") and bool(_LINK_LOCAL.search(change.thing))
+    )
 
 
 # -- parts

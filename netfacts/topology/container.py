@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,9 +59,8 @@ class Container:
             like=InspectedContainer,
         )
         if self.pid:
-            # A process that ends at once may have gone by now; the kernel says so in either way.
-            with contextlib.suppress(FileNotFoundError, PermissionError):
-                self.netns = os.stat(self.engine.machine.path(f"/proc/{self.pid}/ns/net")).st_ino
+            # A process that ends at once may have gone by now.
+            self.netns = self.engine.machine.inode(f"/proc/{self.pid}/ns/net") or self.netns
 
     @property
     def pid(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import requests.exceptions
@@ -290,16 +289,15 @@ class Host:
 
         Raises: EngineError.
         """
-        command_line = Path(self.machine.path(f"/proc/{container.pid}/cmdline"))
 
         def executed() -> bool:
-            try:
-                program, argument, *_ = [*command_line.read_bytes().split(b"\0"), b"", b""]
-                # In the middle of execve it has no command line at all.
-                return program != b"" and not (program.endswith(b"runc") and argument == b"init")
-            except OSError:
+            said = self.machine.text(f"/proc/{container.pid}/cmdline")
+            if said is None:
                 # It has ended already.
                 return True
+            program, argument, *_ = [*said.split("\0"), "", ""]
+            # In the middle of execve it has no command line at all.
+            return program != "" and not (program.endswith("runc") and argument == "init")
 
         until(executed, what=f"{container.name} to execute its command", timeout_s=_SETTLED_S, error=EngineError)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -78,11 +77,10 @@ def _await_ports(engine: Engine, containers: Sequence[Container]) -> None:
 
     Raises: EngineError.
     """
-    ports = Path(engine.machine.path("/sys/class/net/docker0/brif"))
     # On an engine that others use, too, docker0 may never be without ports.
     if engine.private and any(container.said and "bridge" in container.networks for container in containers):
         until(
-            lambda: not ports.is_dir() or not any(ports.iterdir()),
+            lambda: not engine.machine.names("/sys/class/net/docker0/brif"),
             what="docker0 to lose the ports of removed containers",
             timeout_s=_PARTED_S,
             error=EngineError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netfacts.agent import wiring
 from netfacts.agent.guard import Guard, OffLimits
 
 _OWN = "nf0a1b2cp0"
@@ -116,3 +118,74 @@ def test_files_of_containers_alone_are_written(other_mount_namespace: int) -> No
     ):
         with pytest.raises(OffLimits, match="would write"):
             Guard().check("write", "", {"path": path})
+
+
+# -- wires
+
+
+def test_addresses_and_routes_of_own_interfaces_may_be_given() -> None:
+    Guard().check("equip", "", {"interface": _OWN, "addresses": ["198.51.100.10/24"]})
+    Guard().check("route", "", {"verb": "add", "prefix": "203.0.113.0/24", "via": "198.51.100.1", "interface": _OWN})
+
+
+@pytest.mark.parametrize("interface", ["docker0", "eth0", "", "nf0a1b2cp0x", f"{_OWN}\nlink del docker0"])
+@pytest.mark.parametrize("op", ["equip", "route"])
+def test_addresses_and_routes_of_other_interfaces_are_left_alone(op: str, interface: str) -> None:
+    with pytest.raises(OffLimits):
+        Guard().check(op, "", {"interface": interface})
+
+
+@pytest.fixture(scope="module")
+def agent_in_own_network() -> Iterator[int]:
+    """A process that is called as agents are, in a network namespace of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("a network namespace needs root")
+    name = "open('/proc/self/comm', 'w').write('nf-lan')"
+    argv = ["unshare", "--net", sys.executable, "-c", f"{name}; print('there', flush=True); input()"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.kill()
+
+
+def _cable(segment: int, pid: int, interface: str = "eth0") -> dict[str, object]:
+    return {"segment": segment, "pid": pid, "interface": interface, "port": "port1", "index": 1001}
+
+
+def test_cable_between_agents_may_be_laid(agent_in_own_network: int) -> None:
+    Guard().check("plug", "", _cable(agent_in_own_network, agent_in_own_network))
+
+
+def test_cable_that_begins_in_the_machine_itself_is_refused(
+    agent_in_own_network: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wiring, "is_agent", lambda pid: True)
+    with pytest.raises(OffLimits):
+        Guard().check("plug", "", _cable(os.getpid(), agent_in_own_network))
+
+
+@pytest.mark.parametrize("pid", [os.getppid(), os.getpid()])
+def test_cable_to_who_is_no_agent_is_refused(agent_in_own_network: int, pid: int) -> None:
+    with pytest.raises(OffLimits):
+        Guard().check("plug", "", _cable(agent_in_own_network, pid, _OWN))
+
+
+@pytest.mark.parametrize(("interface", "passes"), [(_OWN, True), ("eth0", False), ("docker0", False)])
+def test_cable_to_the_machine_itself_bears_a_name_of_its_own(
+    agent_in_own_network: int, monkeypatch: pytest.MonkeyPatch, interface: str, passes: bool
+) -> None:
+    # As on a VM, where the guarded agent's own process is one end.
+    monkeypatch.setattr(wiring, "is_agent", lambda pid: True)
+    cable = _cable(agent_in_own_network, os.getpid(), interface)
+    if passes:
+        Guard().check("plug", "", cable)
+        return
+    with pytest.raises(OffLimits):
+        Guard().check("plug", "", cable)
+
+
+@pytest.mark.parametrize("address", ["198.51.100.10/24 dev docker0\nlink del docker0", "a\tb", "", "$(id)"])
+def test_what_is_no_word_reaches_no_tool(address: str) -> None:
+    with pytest.raises(ValueError, match="no commands for ip"):
+        asyncio.run(wiring.equip({"interface": _OWN, "addresses": [f"{address};"]}))

@@ -76,7 +76,40 @@ def test_wrong_command_line_is_refused_with_what_is_wrong(netfacts: Netfacts, li
 def test_unknown_target_is_refused_with_the_known_ones(netfacts: Netfacts) -> None:
     done = netfacts("run", "--target", "vm")
 
-    assert (done.returncode, done.stderr) == (4, "netfacts: 'vm' is no target\n  → one of: embedded, local\n")
+    assert (done.returncode, done.stderr) == (
+        4,
+        "netfacts: 'vm' is no target\n  → one of: embedded, local, ssh://[user@]vm[:port]\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--target", "ssh://lab@vm1,lab@vm2"], "a visit goes to one VM"),
+        (["--target", "ssh://"], "names no VM"),
+        (["--ssh-config", "/etc/ssh/ssh_config"], "--ssh-config is for ssh"),
+        (["--target", "ssh://vm1", "--ssh-config", "/nowhere"], "no such configuration"),
+        (["--target", "ssh://vm1", "--from", "system"], "take another's place"),
+        (["--target", "ssh://vm1", "-n", "2"], "one engine, and one lab"),
+        (["--target", "ssh://vm1", "--keep-lab"], "keeps a lab of this machine"),
+    ],
+)
+def test_what_cannot_be_done_on_a_vm_is_refused_before_anything_is_tried(
+    netfacts: Netfacts, arguments: list[str], said: str
+) -> None:
+    done = netfacts("run", *arguments)
+
+    assert done.returncode == 4
+    assert said in done.stdout + done.stderr
+
+
+def test_patience_that_is_no_number_of_seconds_is_refused(netfacts: Netfacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETFACTS_SSH_PATIENCE_S", "nan")
+
+    done = netfacts("run", "--target", "ssh://vm1")
+
+    assert done.returncode == 4
+    assert "NETFACTS_SSH_PATIENCE_S is a number of seconds" in done.stdout + done.stderr
 
 
 # -- facts

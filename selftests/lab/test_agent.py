@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from netfacts.agent import protocol
-from netfacts.lab import agent as agents
+from netfacts.lab import site
 from netfacts.lab.agent import Agent, Refusal
 from netfacts.lab.forkserver import Keeper
-from netfacts.model.errors import LabError, ProbeError
+from netfacts.model.errors import LabError, OffLimits, ProbeError
 from selftests.agent.test_protocol import MESSAGES, VALUES
 
 # Far below what a call would wait for an answer that never comes.
@@ -33,7 +33,7 @@ class Liar:
         self.mouth = -1
         self._process: subprocess.Popen[bytes] | None = None
 
-    def fork(self, name: str, cgroup: str, *, log: object) -> Keeper:
+    def fork(self, name: str, *, guarded: bool, log: object) -> Keeper:
         """Fork nothing but a program that ends when it is hung up on."""
         self.close()
         theirs, stdin = os.pipe()
@@ -58,7 +58,7 @@ class Liar:
 def liar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Liar]:
     """The one that agents are forked by."""
     liar = Liar()
-    monkeypatch.setattr(agents, "FORK_SERVER", liar)
+    monkeypatch.setattr(site, "FORK_SERVER", liar)
     yield liar
     liar.close()
 
@@ -151,6 +151,6 @@ def test_whatever_an_agent_says_is_a_result_or_an_error_of_ours(liar: Liar, line
     where = "liar"
     try:
         asked(liar, *lines)
-    except (LabError, ProbeError, agents.OffLimits) as error:
+    except (LabError, ProbeError, OffLimits) as error:
         where = error.where
     assert where == "liar"

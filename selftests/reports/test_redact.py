@@ -347,6 +347,23 @@ class TestOnSomebodysEngine:
 
         assert record.verdicts[-1].observed[0].observed == "db1.host-1 and host-1"
 
+    @pytest.mark.parametrize("target", ["ssh://jane@vm7.acme.net:2222", "ssh://jane@vm7.acme.net"])
+    def test_visited_vm_and_its_user_go_from_all_texts(self, target: str) -> None:
+        """Whom netfacts came as, and to which machine, stands in the target."""
+        record = redact(record_of("jane on vm7.acme.net and on vm7", target=target))
+
+        assert record.run.target == "ssh://<left out>"
+        said = record.verdicts[-1].observed[0].observed
+        assert not {"jane", "vm7", "acme"} & set(re.findall(r"\w+", said)), said
+
+    @pytest.mark.parametrize("target", ["ssh://root@198.51.100.10", "ssh://root@[2001:db8::1]:22"])
+    def test_visited_address_is_a_name_of_nothing(self, target: str) -> None:
+        """No part of an address is looked for in other texts, and neither is root."""
+        record = redact(record_of("root saw 198 packets in 2001", target=target))
+
+        assert record.run.target == "ssh://<left out>"
+        assert record.verdicts[-1].observed[0].observed == "root saw 198 packets in 2001"
+
     def test_values_of_flags_go_unless_they_are_anybodys(self) -> None:
         """What an administrator has configured names hosts and paths."""
         full = record_of("", target="local")

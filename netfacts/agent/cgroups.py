@@ -1,0 +1,43 @@
+"""Cgroup folders: all that the kernel leaves of a machine's processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+def remove(name: str, *, root: Path = ROOT) -> list[Path]:
+    """Remove the cgroup folders of this name, in every hierarchy, deepest first. Gives those that were removed.
+
+    A folder that still has processes in it stays: the kernel refuses.
+    """
+    removed = []
+    for top in _tops(root):
+        folder = top / name
+        if folder.is_dir():
+            for path, _, _ in os.walk(folder, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
+            if not folder.exists():
+                removed.append(folder)
+    return removed
+
+
+def sweep(is_dead: Callable[[str], bool], *, root: Path = ROOT) -> list[Path]:
+    """Remove the cgroup folders whose names `is_dead` says yes to. Gives those that were removed."""
+    names = {entry.name for top in _tops(root) for entry in top.iterdir() if entry.is_dir()}
+    return [folder for name in sorted(names) if is_dead(name) for folder in remove(name, root=root)]
+
+
+def _tops(root: Path) -> Iterator[Path]:
+    """The roots of the cgroup hierarchies: one for cgroup v2, one per controller for v1."""
+    if (root / "cgroup.procs").exists():
+        yield root
+        return
+    for entry in sorted(root.iterdir()) if root.is_dir() else ():
+        if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists():
+            yield entry

@@ -1,0 +1,109 @@
+"""When the harness has gone without a word, or in the middle of one, an agent says farewell all the same."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netfacts.agent import protocol
+
+_ENDS_S = 30.0
+_INIT = "import sys; from netfacts.agent.init import Init; Init(reader=0, writer=1, patience_s={}).run()"
+
+
+class Engine:
+    """What is asked of an engine by a farewell: it has nothing, and remembers the questions."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.asked: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(self.path)
+        self._socket.listen()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                self.asked.append(connection.recv(4096).decode().partition("\r\n")[0])
+                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(_ENDS_S)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = Engine(tmp_path / "engine.sock")
+    yield engine
+    engine.close()
+
+
+def _agent(patience_s: float) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-c", _INIT.format(patience_s)]
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
+
+
+def _ask(process: subprocess.Popen[bytes], op: str, **args: object) -> object:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(protocol.encode({"id": 1, "op": op, "args": args}))
+    return json.loads(process.stdout.readline())["ok"]
+
+
+def test_agent_that_hears_nothing_says_farewell(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "uploaded"
+    folder.mkdir()
+    with _agent(1.0) as process:
+        _ask(process, "bid-farewell", socket=engine.path, label="org.example", folder=str(folder))
+
+        assert process.wait(_ENDS_S) == 0
+
+    assert [line.split("?")[0] for line in engine.asked] == [
+        "GET /containers/json",
+        "GET /networks",
+        "GET /images/json",
+    ]
+    assert not folder.exists()
+
+
+def test_agent_whose_answer_nobody_reads_says_farewell(engine: Engine) -> None:
+    with _agent(0.0) as process:
+        _ask(process, "bid-farewell", socket=engine.path, label="org.example")
+        assert process.stdin is not None
+        assert process.stdout is not None
+        # Its input stays open: the answer is what it learns it by.
+        process.stdout.close()
+        process.stdin.write(protocol.encode({"id": 2, "op": "release", "args": {"inode": 0}}))
+
+        assert process.wait(_ENDS_S) == 0
+
+    assert len(engine.asked) == 3
+
+
+def test_only_one_visits_a_machine_at_a_time() -> None:
+    with _agent(0.0) as first, _agent(0.0) as second:
+        assert _ask(first, "visit-alone") is True
+        assert _ask(second, "visit-alone") is False
+        assert first.stdin is not None
+        assert second.stdin is not None
+
+        first.stdin.close()
+        first.wait(_ENDS_S)
+
+        assert _ask(second, "visit-alone") is True
+        second.stdin.close()

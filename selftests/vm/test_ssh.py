@@ -1,0 +1,132 @@
+"""`--target ssh://…` on a real VM: sudo, systemd, a kernel of its own, and a cable that can be pulled."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netfacts.engine.installed import RUN_LABEL
+from netfacts.lab.remote import PATIENCE
+from netfacts.lab.wait import until
+from selftests.vm.image import ROOT, STRANGER
+from selftests.vm.machine import VirtualMachine
+
+# Emulated, a check takes ten seconds and more.
+_RUN_S = 600.0
+_GONE_S = 180.0
+_AGENTS_S = 20
+
+
+class Visit:
+    """A `netfacts run` of a VM under way."""
+
+    def __init__(self, vm: VirtualMachine, out: Path, *arguments: str, user: str = "") -> None:
+        self.out = out
+        self._said = out.with_suffix(".said")
+        target = f"ssh://{user}@{vm.name}" if user else f"ssh://{vm.name}"
+        argv = [sys.executable, "-m", "netfacts", "run", "--target", target, "--ssh-config", str(vm.ssh_config)]
+        self.began = time.monotonic()
+        with self._said.open("w") as said:
+            self.process = subprocess.Popen(
+                [*argv, "--out", str(out), *arguments],
+                cwd=ROOT,
+                env={**os.environ, PATIENCE: str(_AGENTS_S)},
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self._said.read_text()
+
+    def wait(self) -> int:
+        return self.process.wait(_RUN_S)
+
+    def lines(self, kind: str) -> list[dict[str, Any]]:
+        """The whole lines of a kind in the record so far."""
+        path = self.out / "record.jsonl"
+        data = path.read_bytes() if path.exists() else b""
+        whole = data.rpartition(b"\n")[0].splitlines()
+        return [line for line in map(json.loads, whole) if line["kind"] == kind]
+
+    def until_verdicts(self, count: int) -> None:
+        until(lambda: len(self.lines("verdict")) >= count, what=f"{count} verdicts: {self.said()}", timeout_s=_RUN_S)
+
+
+pytestmark = pytest.mark.timeout(2 * _RUN_S)
+
+Start = Callable[..., Visit]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a visit. Undo: it is killed."""
+    started: list[Visit] = []
+
+    def start(vm: VirtualMachine, *arguments: str, user: str = "") -> Visit:
+        started.append(Visit(vm, tmp_path / f"out{len(started)}", *arguments, user=user))
+        return started[-1]
+
+    yield start
+    for visit in started:
+        visit.process.kill()
+        visit.process.wait()
+
+
+def left(vm: VirtualMachine) -> list[str]:
+    """What runs have left on a VM: things on its engine, agents, files, cgroups."""
+    label = f"--filter=label={RUN_LABEL}"
+    asked = f"docker ps -aq {label}; docker network ls -q {label}; docker image ls -q {label}"
+    # The brackets keep pgrep from finding the shell that runs it.
+    asked += "; pgrep -fa '[a]gent.pyz'; ls -d /var/tmp/netfacts-* /sys/fs/cgroup/netfacts-* 2>/dev/null"
+    return vm.sudo("sh", "-c", asked).out.splitlines()
+
+
+def test_visit_conforms_and_leaves_nothing(vm: VirtualMachine, start: Start) -> None:
+    visit = start(vm, "-k", "publish.basic or alias.short-id or dns.rename or host-reachable or veth.pair")
+
+    status = visit.wait()
+
+    assert status == 0, visit.said()
+    (run,) = visit.lines("run")
+    assert run["machine"].startswith("Debian GNU/Linux 12")
+    assert run["kernel"] == vm.ssh("uname", "-r").out.strip()
+    verdicts = [line["verdict"] for line in visit.lines("verdict")]
+    assert verdicts == ["conforms"] * 6
+    assert visit.lines("host")[0]["left"] == []
+    assert left(vm) == []
+
+
+def test_user_without_sudo_is_refused(vm: VirtualMachine, start: Start) -> None:
+    visit = start(vm, "-k", "alias", user=STRANGER)
+
+    assert visit.wait() == 4
+    assert "a password is required" in visit.said()
+    assert "NOPASSWD" in visit.said()
+    assert left(vm) == []
+
+
+def test_pulled_cable_is_inconclusive_and_the_vm_is_clean_when_it_is_back(vm: VirtualMachine, start: Start) -> None:
+    visit = start(vm, "-k", "publish.basic or alias or dns.rename or dns.nxdomain or veth.pair")
+    visit.until_verdicts(1)
+    vm.unplug()
+    try:
+        status = visit.wait()
+    finally:
+        vm.plug()
+
+    assert status == 3, visit.said()
+    verdicts = [line["verdict"] for line in visit.lines("verdict")]
+    assert "deviates" not in verdicts
+    assert verdicts.count("inconclusive") > 1
+    assert (visit.out / "index.html").exists()
+    until(lambda: not left(vm), what=f"{left(vm)} to go", timeout_s=_GONE_S)
