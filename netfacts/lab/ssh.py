@@ -43,7 +43,7 @@ class SshKeeper:
 
     # Python there may have to be read from a slow disk, by an emulated processor.
     start_s = 120.0
-    remedy = "a lab takes up to eight sessions at once: MaxSessions of its sshd says how many there may be"
+    remedy = "see whether the VM is still there; a lab takes up to eight sessions of its sshd at once (MaxSessions)"
 
     def __init__(self, process: Process) -> None:
         assert process.stdin is not None

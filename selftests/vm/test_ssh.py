@@ -92,7 +92,8 @@ def left(vm: VirtualMachine) -> list[str]:
 
 
 def test_visit_conforms_and_leaves_nothing(vm: VirtualMachine, start: Start) -> None:
-    visit = start(vm, "-k", "publish.basic or alias.short-id or dns.rename or host-reachable or veth.pair")
+    # Few: emulated, each takes ten seconds, and a minute where others want the processor, too.
+    visit = start(vm, "-k", "publish.basic or alias.short-id or host-reachable")
 
     status = visit.wait()
 
@@ -101,7 +102,7 @@ def test_visit_conforms_and_leaves_nothing(vm: VirtualMachine, start: Start) -> 
     assert run["machine"].startswith("Debian GNU/Linux 12")
     assert run["kernel"] == vm.ssh("uname", "-r").out.strip()
     verdicts = [line["verdict"] for line in visit.lines("verdict")]
-    assert verdicts == ["conforms"] * 6
+    assert verdicts == ["conforms"] * 3
     assert visit.lines("host")[0]["left"] == []
     assert left(vm) == []
 
@@ -116,7 +117,7 @@ def test_user_without_sudo_is_refused(vm: VirtualMachine, start: Start) -> None:
 
 
 def test_pulled_cable_is_inconclusive_and_the_vm_is_clean_when_it_is_back(vm: VirtualMachine, start: Start) -> None:
-    visit = start(vm, "-k", "publish.basic or alias or dns.rename or dns.nxdomain or veth.pair")
+    visit = start(vm, "-k", "publish.basic or alias.short-id or host-reachable")
     visit.until_verdicts(1)
     vm.unplug()
     try:
@@ -127,6 +128,6 @@ def test_pulled_cable_is_inconclusive_and_the_vm_is_clean_when_it_is_back(vm: Vi
     assert status == 3, visit.said()
     verdicts = [line["verdict"] for line in visit.lines("verdict")]
     assert "deviates" not in verdicts
-    assert verdicts.count("inconclusive") > 1
+    assert "inconclusive" in verdicts
     assert (visit.out / "index.html").exists()
     until(lambda: not left(vm), what=f"{left(vm)} to go", timeout_s=_GONE_S)
