@@ -143,7 +143,13 @@ class ForkServer:
                 channel=theirs,
                 log=self._log,
                 cwd=_ROOT,
-                env={"PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin"), "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+                env={
+                    "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin"),
+                    "LC_ALL": "C.UTF-8",
+                    "PYTHONUTF8": "1",
+                    # An agent finds what this process has found, wherever that is installed.
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
             )
 
     def close(self) -> None:
