@@ -89,7 +89,9 @@ def test_service_name_is_one_address_that_spreads_connections(host: Host, host2:
     with act:
         virtual = web.virtual_address
         found = {(box.name, name): one for box in boxes for name, one in _resolved(box, web).items()}
-        answers = ask(*(tcp(box.vantage, virtual or addresses[0], _PORT) for box in boxes for _ in range(2 * len(tasks))))
+        answers = ask(
+            *(tcp(box.vantage, virtual or addresses[0], _PORT) for box in boxes for _ in range(2 * len(tasks)))
+        )
 
     claim.show("docker service inspect: virtual address", virtual)
     claim.judge(
