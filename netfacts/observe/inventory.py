@@ -24,7 +24,8 @@ _IDLE_CHAIN = re.compile(r"type \w+ hook \w+ priority [^;]+; policy accept;")
 _BUILT_BY_ENGINES = re.compile(
     r"\b(veth[0-9a-f]{7}|br-[0-9a-f]{12}|docker\w*|containerd\S*|DOCKER\S*|runc)\b|/docker/|/docker[-\w]*\b"
 )
-_LINK_LOCAL = re.compile(r"^docker0 fe80::|(\bfe80::|\bff00::/8).* docker0\b")
+# An address, or a route to such: not one to elsewhere by way of such.
+_LINK_LOCAL = re.compile(r"docker0 fe80::\S+|(?:(?:local|anycast|multicast) )?(?:fe80::\S*|ff00::/8) docker0(?: \S+)?")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def is_anybodys(change: Change) -> bool:
     stay: whoever is that first one has changed nothing that the next one would not.
     """
     return change.part in ("processes", "mounts", "cgroups") or (
-        change.part in ("addresses", "routes") and bool(_LINK_LOCAL.search(change.thing))
+        change.came and change.part in ("addresses", "routes") and bool(_LINK_LOCAL.fullmatch(change.thing))
     )
 
 

@@ -101,3 +101,49 @@ def test_what_engines_make_for_any_container_is_known(part: str, thing: str, of_
 def test_processes_come_and_go_and_rules_do_not() -> None:
     assert is_anybodys(Change("processes", "17 cron", came=True))
     assert not is_anybodys(Change("iptables", "filter -A INPUT -j DROP", came=True))
+
+
+# The parts and lines as `take` has them of what the kernel gives an interface of its own accord.
+LINK_LOCAL = [
+    ("addresses", "{} fe80::42:acff:fe11:1/64"),
+    ("routes", "fe80::/64 {}"),
+    ("routes", "local fe80::42:acff:fe11:1 {} local"),
+    ("routes", "anycast fe80:: {} local"),
+    ("routes", "multicast ff00::/8 {} local"),
+]
+
+
+@pytest.mark.parametrize(("part", "thing"), LINK_LOCAL)
+def test_first_container_on_docker0_brings_its_link_local_address_and_routes(part: str, thing: str) -> None:
+    assert is_anybodys(Change(part, thing.format("docker0"), came=True))
+
+
+@pytest.mark.parametrize(("part", "thing"), LINK_LOCAL)
+def test_nobody_takes_the_link_local_address_of_docker0_away(part: str, thing: str) -> None:
+    assert not is_anybodys(Change(part, thing.format("docker0"), came=False))
+
+
+@pytest.mark.parametrize("interface", ["eth0", "br-0123456789ab", "nf0a1b2cp0", "docker01", "docker0.5", "mydocker0"])
+@pytest.mark.parametrize(("part", "thing"), LINK_LOCAL)
+def test_link_local_addresses_elsewhere_are_somebodys(part: str, thing: str, interface: str) -> None:
+    assert not is_anybodys(Change(part, thing.format(interface), came=True))
+
+
+@pytest.mark.parametrize(
+    ("part", "thing"),
+    [
+        ("addresses", "docker0 2001:db8:5::1/64"),
+        ("addresses", "docker0 169.254.7.1/16"),
+        ("addresses", "docker0 172.17.0.1/16"),
+        ("routes", "2001:db8:5::/64 docker0"),
+        ("routes", "local 2001:db8:5::1 docker0 local"),
+        ("routes", "2001:db8:5::/64 fe80::2 docker0"),
+        ("routes", "default fe80::2 docker0"),
+        ("routes", "ff05::/16 docker0"),
+        ("routes", "172.17.0.0/16 docker0 172.17.0.1"),
+        ("links", "docker0 bridge mtu 1500  up 02:42:ac:11:00:01"),
+        ("kernel parameters", "fe80::/64 docker0"),
+    ],
+)
+def test_what_else_docker0_gets_is_somebodys(part: str, thing: str) -> None:
+    assert not is_anybodys(Change(part, thing, came=True))
