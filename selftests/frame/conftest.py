@@ -53,6 +53,7 @@ _APT_GET = """#!/bin/sh
 echo "apt-get $*" >>"$CALLS"
 [ -z "${OFFLINE:-}" ] || { echo "E: Failed to fetch http://deb.debian.org/debian/: no route to host"; exit 100; }
 case "$*" in
+    *update*) [ -z "${LISTS:-}" ] || : >"$LISTS" ;;
     *install*)
         for package in "$@"; do
             case $package in
@@ -61,6 +62,7 @@ case "$*" in
                 iproute2) programs=ip ;;
                 apparmor) programs=apparmor_parser ;;
                 docker.io) programs=dockerd ;;
+                docker-cli) programs=docker ;;
                 nftables) programs=nft ;;
                 kmod) programs=modprobe ;;
                 e2fsprogs) programs=mke2fs ;;
@@ -74,6 +76,19 @@ case "$*" in
             done
         done
         ;;
+esac
+"""
+
+# An apt-cache that knows a suite's packages (OFFERED) once its lists were read, and speaks German unless told so.
+_APT_CACHE = """#!/bin/sh
+[ "$1" = policy ] && [ $# -eq 2 ] || exit 1
+[ -e "$LISTS" ] || exit 0
+word=Installationskandidat
+[ "${LC_ALL:-}" != C ] || word=Candidate
+case " $OFFERED " in
+    *" $2 "*) printf '%s:\\n  Installed: (none)\\n  %s: 26.1.5+dfsg1-9+b9\\n' "$2" "$word" ;;
+    # What others depend on or provide is known, and has no candidate.
+    *) printf '%s:\\n  Installed: (none)\\n  %s: (none)\\n  Version table:\\n' "$2" "$word" ;;
 esac
 """
 
@@ -143,6 +158,14 @@ class Machine:
     def without(self, *names: str) -> None:
         for name in names:
             (self.bin / name).unlink()
+
+    def suite(self, *packages: str, lists_read: bool) -> None:
+        """Let the machine's package sources have some packages, known at once or after `apt-get update`."""
+        lists = self.bin / "lists"
+        self.env |= {"OFFERED": " ".join(packages), "LISTS": str(lists)}
+        if lists_read:
+            lists.touch()
+        self.program("apt-cache", _APT_CACHE)
 
     def calls(self) -> list[str]:
         """Give what was called since the last time of asking."""

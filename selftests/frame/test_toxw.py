@@ -287,6 +287,51 @@ def test_a_target_gets_what_it_lacks_and_no_tox(machine: Machine, role: str) -> 
     assert not (machine.checkout / ".venv").exists()
 
 
+@pytest.mark.parametrize(("suite", "client"), [(["docker.io"], []), (["docker.io", "docker-cli"], ["docker-cli"])])
+def test_client_is_named_where_it_is_a_package_of_its_own(
+    machine: Machine, suite: list[str], client: list[str]
+) -> None:
+    """Since Debian 13 docker.io is the engine alone; before, there is no docker-cli."""
+    machine.uid = 1000
+    machine.suite(*suite, lists_read=True)
+
+    named = machine.start("--packages", "engine")
+
+    assert (named.returncode, named.stderr) == (0, "")
+    assert named.stdout.split() == ["docker.io", *client, *ENGINE[1:]]
+    assert machine.start("--packages", "client").stdout.split() == CLIENT
+
+
+@pytest.mark.parametrize("lists_read", [True, False], ids=["lists-read", "fresh-machine"])
+@pytest.mark.parametrize("has_client", [True, False], ids=["client", "no-client"])
+def test_client_of_its_own_is_installed_unless_there_is_one(
+    machine: Machine, lists_read: bool, has_client: bool
+) -> None:
+    machine.suite("docker.io", "docker-cli", lists_read=lists_read)
+    for name in ("apparmor_parser", "iptables", "nft", "conntrack", "modprobe", *(["docker"] if has_client else [])):
+        machine.program(name)
+
+    provisioned = machine.start("--provision", "engine")
+
+    assert (provisioned.returncode, provisioned.stdout) == (0, ""), provisioned.stderr
+    # A machine's own dockerd in sbin counts as one of this machine.
+    wanted = lacking(dockerd="docker.io") + ([] if has_client else ["docker-cli"])
+    assert installed(machine) == wanted
+    if wanted:
+        assert f"toxw: installing {' '.join(wanted)} with apt-get\n" in provisioned.stderr
+
+
+def test_engine_without_its_client_gets_it(machine: Machine) -> None:
+    """Such as an engine that was installed without what its package recommends."""
+    machine.suite("docker.io", "docker-cli", lists_read=True)
+    for name in ("dockerd", "apparmor_parser", "iptables", "nft", "conntrack", "modprobe"):
+        machine.program(name)
+
+    provisioned = machine.start("--provision", "engine")
+
+    assert (provisioned.returncode, installed(machine)) == (0, ["docker-cli"])
+
+
 def test_an_engine_from_elsewhere_is_as_good(machine: Machine) -> None:
     for name in ("dockerd", "apparmor_parser", "iptables", "nft", "conntrack", "modprobe"):
         machine.program(name)
