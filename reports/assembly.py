@@ -105,6 +105,7 @@ def _run(role: str, record: Record, page: str) -> Run:
         duration_s=record.end.duration_s if record.end else None,
         total=totals.total,
         exercised=totals.exercised,
+        redacted=run.redacted,
     )
 
 

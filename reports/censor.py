@@ -71,14 +71,21 @@ _SYSTEM_PATHS = frozenset(
 class Censor:
     """Takes addresses, MACs, paths, hosts of URLs and given names out of texts, with the same stand-ins in all of them.
 
+    Censors with the same `stand_ins` have the same for the same in the texts of each other, too.
     `hosts` go where they stand as a word, `words` anywhere, `renamed` becomes what it maps to. `made` are names of
     what stood in a lab: those say nothing.
     """
 
     def __init__(
-        self, *, hosts: Iterable[str] = (), words: Iterable[str] = (), renamed: Mapping[str, str], made: Iterable[str]
+        self,
+        *,
+        stand_ins: StandIns,
+        hosts: Iterable[str] = (),
+        words: Iterable[str] = (),
+        renamed: Mapping[str, str],
+        made: Iterable[str],
     ) -> None:
-        self._stand_ins = StandIns()
+        self._stand_ins = stand_ins
         self._made = set(made)
         self._renamed = {old.lower(): new for old, new in renamed.items() if old and old != new}
         host = _any_of(hosts)

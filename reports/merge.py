@@ -131,7 +131,7 @@ def _refuse_strangers(records: Mapping[str, Record]) -> None:
 
 _IDENTITY = (
     *("engine", "version of the engine", "firewall", "predecessor", "target", "schema", "netfacts"),
-    *("facts in the catalogue", "sabotages"),
+    *("facts in the catalogue", "sabotages", "redacted"),
 )
 
 
@@ -142,6 +142,7 @@ def _identity(record: Record) -> tuple[object, ...]:
     return (
         *(run.engine.spec, run.engine.version, run.engine.firewall, before, run.target, run.schema, run.netfacts),
         *(run.catalogue.get("facts"), "only" if record.sabotages and not record.verdicts else "none"),
+        "yes" if run.redacted else "no",
     )
 
 

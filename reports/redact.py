@@ -1,4 +1,4 @@
-"""Makes a record that may be published of one that names somebody's machine. Pure: a record in, a record out.
+"""Makes records that may be published of such that name somebody's machine. Pure: records in, records out.
 
 What a run observed is redacted, also in fields that somebody adds later; what the catalogue and the suites say stays.
 """
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from netfacts.model.record import (
+    SCHEMA,
     HostLine,
     LabLine,
     PortraitLine,
@@ -25,6 +26,8 @@ from netfacts.model.record import (
 from netfacts.model.verdict import Evidence
 from reports.censor import LEFT_OUT, PATH, Censor, is_address
 from reports.record import Record
+from reports.sheet import ROLES
+from reports.standin import StandIns
 
 _SAID = f"  {LEFT_OUT}"
 _SSH = "ssh://"
@@ -43,7 +46,7 @@ _PUBLIC: Mapping[type, frozenset[str]] = {
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
-_RUN_ID = re.compile(r"(?:[a-z]+-)?[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
+_RUN_ID = re.compile(rf"(?:[a-z]+-)?[0-9]{{8}}-[0-9]{{6}}-[0-9a-f]{{4}}|{'|'.join(ROLES)}")
 _REDACTED = "-redacted"
 # Words by which distributions call their kernels; who builds one may have put a name there.
 _KERNEL = re.compile(
@@ -69,26 +72,38 @@ def redact(record: Record, *, hosts: Iterable[str] = (), words: Iterable[str] = 
     `hosts`: names of machines, which go where they stand as a word, unless the catalogue has that word as well, or a
     lab's machine. `words` go wherever they stand, also within others.
     """
-    return _Redactor(record, hosts, words).record()
+    return redact_all({"": record}, hosts=hosts, words=words)[""]
+
+
+def redact_all(
+    records: Mapping[str, Record], *, hosts: Iterable[str] = (), words: Iterable[str] = ()
+) -> dict[str, Record]:
+    """Give several records without what names a machine or its user, with the same stand-ins in all of them.
+
+    What only one of them tells to be a name goes from the others, too.
+    """
+    public = set().union(*map(_vocabulary, records.values()))
+    found = [*hosts, *(host for record in records.values() for host in _hosts(record))]
+    kernels = {kernel: _kernel(kernel) for record in records.values() for kernel in _kernels(record)}
+    named = [part for host in found for part in _parts(host) if part.lower() not in public]
+    stand_ins, words = StandIns(), tuple(words)
+    return {
+        role: _Redactor(
+            record,
+            Censor(stand_ins=stand_ins, hosts=named, words=words, renamed=kernels, made=_names(record)),
+        ).record()
+        for role, record in records.items()
+    }
 
 
 class _Redactor:
     """Redacts one record."""
 
-    def __init__(self, record: Record, hosts: Iterable[str], words: Iterable[str]) -> None:
+    def __init__(self, record: Record, censor: Censor) -> None:
         self._record = record
+        self._censor = censor
         self._own = record.run.target == OWN_TARGET
         self._claims = {fact.claim for fact in record.facts}
-        # Of merged shards there may be several.
-        self._kernels = {kernel: _kernel(kernel) for kernel in record.run.kernel.split(", ")}
-        public = _vocabulary(record)
-        found = [*hosts, *([] if self._own else [*_searched(record), *_visited(record.run.target)])]
-        self._censor = Censor(
-            hosts=[part for host in found for part in _parts(host) if part.lower() not in public],
-            words=words,
-            renamed=self._kernels,
-            made=_names(record),
-        )
 
     def record(self) -> Record:
         old = self._record
@@ -131,8 +146,10 @@ class _Redactor:
         }
         return msgspec.structs.replace(
             self._line(run),
+            schema=SCHEMA,
+            redacted=True,
             run_id=(identity if _RUN_ID.fullmatch(identity) else "run") + _REDACTED,
-            kernel=", ".join(self._kernels.values()),
+            kernel=", ".join(map(_kernel, _kernels(self._record))),
             target=f"{_SSH}{LEFT_OUT}" if run.target.startswith(_SSH) else run.target,
             **engines,
         )
@@ -220,6 +237,13 @@ def _vocabulary(record: Record) -> set[str]:
     return {word for text in texts for word in re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)*", text.lower())}
 
 
+def _hosts(record: Record) -> Iterator[str]:
+    """The names of machines that a record tells of a target that is not netfacts' own."""
+    if record.run.target != OWN_TARGET:
+        yield from _searched(record)
+        yield from _visited(record.run.target)
+
+
 def _searched(record: Record) -> Iterator[str]:
     """The domains in which a machine looks names up."""
     for line in record.verdicts:
@@ -244,6 +268,11 @@ def _parts(host: str) -> Iterator[str]:
     """A host's name, its first part alone and its domain."""
     name, _, domain = host.strip(".").partition(".")
     yield from filter(None, (host, name, domain if "." in domain else ""))
+
+
+def _kernels(record: Record) -> list[str]:
+    """The kernels that a record names: of merged shards there may be several."""
+    return record.run.kernel.split(", ")
 
 
 def _kernel(release: str) -> str:

@@ -15,12 +15,14 @@ from reports.timing import Spread, Timing
 
 SCHEMA = 1
 
+ROLES = ("before", "after", "carried", "back")
+"""What a run may be: fresh A, fresh B, A's state taken over by B, B's taken over by A."""
 PLACES = {"fresh": "after", "carried": "carried_old", "anew": "carried_new"}
 """Where a change is seen: on a fresh B, on what was carried over, on what was built anew; each with its column."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the runs that are compared. `role` is `before`, `after`, `carried` or `back`; `page` leads to its page."""
+    """One of the runs that are compared. `role` is one of ROLES; `page` leads to its page."""
 
     role: str
     page: str
@@ -36,6 +38,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float | None
     total: int
     exercised: int
+    redacted: bool = False
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ _IPV4_SUBNETS = 15 * 256
 
 
 class StandIns:
-    """The stand-ins of one record."""
+    """The stand-ins of a record, or of several that are read together."""
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, dict[Hashable, int]] = {}

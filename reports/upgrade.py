@@ -21,15 +21,13 @@ from reports import change_wording, html
 from reports.assembly import of_two, of_upgrade
 from reports.comparison import KINDS
 from reports.record import NAME as RECORD
-from reports.record import locate
+from reports.record import Record, locate
 from reports.record import read as read_record
-from reports.sheet import PLACES, SCHEMA, Column, FactRow, Figure, Seen, Sheet
+from reports.sheet import PLACES, ROLES, SCHEMA, Column, FactRow, Figure, Seen, Sheet
 from reports.timing import Timing
 
 COMPARE = "compare.json"
 UPGRADE = "upgrade.json"
-ROLES = ("before", "after", "carried", "back")
-"""The folders of an upgrade: fresh A, fresh B, A's state taken over by B, B's taken over by A."""
 
 _REMEDY = "copy the folder to one of yours and give that one"
 _DOCUMENTED = "changed_as_documented"
@@ -54,14 +52,35 @@ def is_one(path: Path) -> bool:
     )
 
 
+def folder_of(path: Path) -> Path:
+    """Give the folder of an upgrade or of a comparison that a path means: itself, or where its JSON is."""
+    return path.parent if path.name in (COMPARE, UPGRADE) else path
+
+
 def read(folder: Path) -> Sheet:
     """Read a comparison's JSON, or the records of an upgrade.
 
     Raises: UsageError for what is neither, and for an upgrade that lacks one of its fresh runs.
     """
-    folder = _folder(folder)
+    folder = folder_of(folder)
     if os.path.exists(folder / COMPARE):
         return _decode(folder / COMPARE)
+    found = records(folder)
+    return of_upgrade(found, pages={role: f"{role}/{html.NAME}" for role in found if _has_page(folder / role)})
+
+
+def records(folder: Path) -> dict[str, Record]:
+    """Read the records of an upgrade, each under the name of its folder.
+
+    Raises: UsageError for an upgrade that lacks one of its fresh runs, and for a comparison, which has no records.
+    """
+    folder = folder_of(folder)
+    if os.path.exists(folder / COMPARE):
+        raise UsageError(
+            "a comparison has no records of its own",
+            where=str(folder / COMPARE),
+            remedy="give the folders of its two runs one after the other, and compare what comes of them",
+        )
     there = [role for role in ROLES if os.path.exists(folder / role / RECORD)]
     for role in ("before", "after"):
         if role not in there:
@@ -70,8 +89,7 @@ def read(folder: Path) -> Sheet:
                 where=str(folder / role / RECORD),
                 remedy="compare the runs that are there: `netfacts compare A B`; or let `netfacts upgrade` run again",
             )
-    records = {role: read_record(folder / role) for role in there}
-    return of_upgrade(records, pages={role: f"{role}/{html.NAME}" for role in there if _has_page(folder / role)})
+    return {role: read_record(folder / role) for role in there}
 
 
 def compare(before: Path, after: Path, out: Path) -> Sheet:
@@ -120,7 +138,7 @@ def write(folder: Path) -> Path:
     Raises: UsageError for what is neither, or a folder that can't be written to.
     """
     sheet = read(folder)
-    folder = _folder(folder)
+    folder = folder_of(folder)
     if sheet.kind == "upgrade":
         html.replace(folder / UPGRADE, encode(sheet), what="the JSON of an upgrade", remedy=_REMEDY)
     return html.replace(folder / html.NAME, render(sheet), what=f"the page of a {sheet.kind}", remedy=_REMEDY)
@@ -179,10 +197,6 @@ class Place:
             and key == "carried_old"
             and any(one.after == "after" and one.kind == _DOCUMENTED for one in row.seen)
         ]
-
-
-def _folder(path: Path) -> Path:
-    return path.parent if path.name in (COMPARE, UPGRADE) else path
 
 
 def _has_page(folder: Path) -> bool:

@@ -23,6 +23,9 @@ VERDICTS = {
 ACCURACY = {"imprecise": "are imprecise", "outdated": "are outdated", "wrong": "are wrong"}
 """What is said of the notes that a fact came from."""
 
+REDACTED = "Names, addresses and paths that may be the machine's are replaced or left out; verdicts and counts stay."
+"""What is said on the page of a record that was redacted."""
+
 _URL_OR_CODE = re.compile(r"(?P<url>https?://[^\s<>\"'`]*[^\s<>\"'`.,;:)\]])|`(?P<code>[^`\n]+)`")
 # Characters that would be invisible or reorder what stands around them; a report shows what was there.
 _CONTROLS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}

@@ -1,4 +1,4 @@
-"""`netfacts report`: render a record, an upgrade or a comparison again, or a record so that it may be published."""
+"""`netfacts report`: render a run, an upgrade or a comparison again, or so that it may be published."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from netfacts.model.errors import UsageError
 from reports import change_terminal, html, terminal, upgrade
 from reports.merge import lines
 from reports.page import write
-from reports.record import NAME, locate, read
-from reports.redact import redact
+from reports.record import NAME, Record, locate, read
+from reports.redact import redact, redact_all
 
 _SHORTEST_WORD = 3
 
@@ -24,10 +24,10 @@ _Place = typer.Argument(
 _Redact = typer.Option(
     False,
     "--redact",
-    help="Write a record and a page without host names, addresses, MACs and paths to another folder.",
+    help="Write records and pages without host names, addresses, MACs and paths to another folder.",
 )
 _Out = typer.Option(
-    None, "--out", metavar="DIR", help="With --redact: the folder to make.", show_default="<run folder>-redacted"
+    None, "--out", metavar="DIR", help="With --redact: the folder to make.", show_default="<folder>-redacted"
 )
 _Also = typer.Option(
     [],
@@ -55,32 +55,44 @@ def report(place: Path = _Place, redacted: bool = _Redact, out: Path | None = _O
 
 
 def _redact(place: Path, out: Path | None, words: list[str], console: Console) -> None:
-    """Write a redacted record and its page to a folder that is not there yet.
+    """Write a redacted run, or all runs of an upgrade, with their pages to a folder that is not there yet.
 
-    Raises: UsageError for what is no run, for words too short to tell from others, and for a folder that is there.
+    Raises: UsageError for what is neither, for words too short to tell from others, and for a folder that is there.
     """
-    if upgrade.is_one(place):
-        raise UsageError(
-            "an upgrade or a comparison is redacted run by run",
-            where=str(place),
-            remedy="`netfacts report RUN --redact` for each of its runs, then `netfacts compare` for a page of two",
-        )
     if short := [word for word in words if len(word) < _SHORTEST_WORD]:
         raise UsageError(
             f"--also {short[0]!r} would go from the middle of other words",
             remedy=f"give a word of {_SHORTEST_WORD} characters or more",
         )
-    record = redact(read(locate(place)), hosts=[socket.gethostname()], words=words)
-    source = locate(place).resolve().parent
-    folder = _make(out or source.with_name(f"{source.name}-redacted"))
-    text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines(record)).decode()
-    html.replace(folder / NAME, text, what="a redacted record", remedy="--out DIR, a folder of yours")
-    terminal.show(record, write(folder), console=console)
+    hosts = [socket.gethostname()]
+    if upgrade.is_one(place):
+        source = upgrade.folder_of(place).resolve()
+        runs = redact_all(upgrade.records(source), hosts=hosts, words=words)
+        folder = _make(out or _beside(source))
+        for role, record in runs.items():
+            _write(record, _make(folder / role))
+        change_terminal.show(upgrade.read(folder), upgrade.write(folder), console=console)
+    else:
+        source = locate(place).resolve().parent
+        record = redact(read(locate(place)), hosts=hosts, words=words)
+        folder = _make(out or _beside(source))
+        terminal.show(record, _write(record, folder), console=console)
     console.print(
         "[dim]not copied:[/] captures, JUnit's and Allure's results. Read the page before you publish it: names that "
         "netfacts can't know, such as those of other machines, go with --also NAME.",
         highlight=False,
     )
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-redacted")
+
+
+def _write(record: Record, folder: Path) -> Path:
+    """Write a record and its page into a folder, and give the page."""
+    text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines(record)).decode()
+    html.replace(folder / NAME, text, what="a redacted record", remedy="--out DIR, a folder of yours")
+    return write(folder)
 
 
 def _make(folder: Path) -> Path:

@@ -7,10 +7,11 @@ import msgspec
 from netfacts.model.fact import Accuracy
 from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 
-SCHEMA = 3
-READABLE = (1, 2, 3)
+SCHEMA = 4
+READABLE = (1, 2, 3, 4)
 """Schemas that can be read: 2 added to 1 what a record of one engine taking another's place holds, and portraits; 3
-what labs looked like in which a check did not conform, and what a visit to somebody's machine has left there."""
+what labs looked like in which a check did not conform, and what a visit to somebody's machine has left there; 4 whether
+a record was redacted."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +74,8 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="k
     """Whether containers were stopped with it and started again; else they were kept running."""
     shard: str = ""
     """Which of how many shards of the facts this is, such as "1/3"; "" for all of them."""
+    redacted: bool = False
+    """Whether names and addresses in all lines are stand-ins; no run writes this, but who publishes one."""
 
 
 class PortraitLine(

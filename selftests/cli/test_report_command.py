@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from netfacts.model.record import READABLE, SCHEMA, Line
+from netfacts.model.verdict import Verdict
 from netfacts.verdict import Recorder
+from reports import upgrade
 from reports.page import render
 from reports.record import Record, read
-from reports.redact import redact
+from reports.redact import redact, redact_all
+from reports.sheet import ROLES
 from selftests.cli.conftest import Netfacts
-from selftests.reports.conftest import full_record
+from selftests.reports.conftest import full_record, verdict_line
+from selftests.reports.upgrades import put, small_upgrade
 
 
 @pytest.fixture
@@ -171,16 +177,79 @@ def test_redaction_that_can_not_be_done_is_refused(
     assert {path: path.read_bytes() for path in private_run.parent.rglob("*") if path.is_file()} == before
 
 
-def test_upgrade_is_not_redacted_as_a_whole(netfacts: Netfacts, private_run: Path) -> None:
-    private_run.rename(private_run.with_name("before"))
+@pytest.fixture
+def private_upgrade(tmp_path: Path) -> Path:
+    """The folder of an upgrade whose records name this machine, an address of its own in each and one in all."""
+    folder = tmp_path / "acme-up"
+    for number, (role, one) in enumerate(small_upgrade().items()):
+        said = f"{socket.gethostname()}-x saw 10.1.{number}.3 and 10.9.9.9, /home/jane/x, Acme"
+        line = verdict_line("dns.scope", Verdict.DEVIATES, case="private", reason=said)
+        one = msgspec.structs.replace(
+            one,
+            run=msgspec.structs.replace(one.run, run_id=role),
+            verdicts=(line, *one.verdicts),
+        )
+        put(one, folder / role)
+        (folder / role / "junit.xml").write_text("<testsuites/>")
+    return folder
 
-    done = netfacts("report", str(private_run.parent), "--redact")
-    (private_run.parent / "record.jsonl").unlink()
-    whole = netfacts("report", str(private_run.parent), "--redact")
+
+@pytest.mark.parametrize("place", ["", "upgrade.json"])
+def test_upgrade_is_redacted_as_a_whole(netfacts: Netfacts, private_upgrade: Path, place: str) -> None:
+    told = netfacts("report", str(private_upgrade))
+    before = {path: path.read_bytes() for path in private_upgrade.rglob("*") if path.is_file()}
+    out = private_upgrade.with_name("acme-up-redacted")
+
+    done = netfacts("report", str(private_upgrade / place), "--redact", "--also", "acme")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told.stdout.splitlines()[1] == "1 fact regresses from 20.10.24 to 28.5.2" == done.stdout.splitlines()[1]
+    assert f"page    {out / 'index.html'}" in done.stdout
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == sorted(
+        ["index.html", "upgrade.json", *(f"{role}/{name}" for role in ROLES for name in ("index.html", "record.jsonl"))]
+    )
+    records = {role: read(out / role) for role in ROLES}
+    assert records == redact_all(upgrade.records(private_upgrade), hosts=[socket.gethostname()], words=["acme"])
+    reasons = [one.verdicts[0].reason.partition("saw ")[2] for one in records.values()]
+    assert reasons == [f"240.0.{third}.3 and 240.1.1.9, <path>, word-1" for third in (0, 1, 2, 3)]
+    for page in (out / "index.html", *(out / role / "index.html" for role in ROLES)):
+        assert "<strong>Redacted.</strong>" in page.read_text("utf-8"), page
+    for path in out.rglob("*.*"):
+        assert not re.search(r"acme|jane|10\.9\.9\.9", path.read_text("utf-8"), re.IGNORECASE), path
+    assert {path: path.read_bytes() for path in private_upgrade.rglob("*") if path.is_file()} == before
+
+
+def test_redacted_upgrade_is_rendered_to_the_same_page(netfacts: Netfacts, private_upgrade: Path) -> None:
+    out = private_upgrade.with_name("published")
+    netfacts("report", str(private_upgrade), "--redact", "--out", str(out))
+    first = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    done = netfacts("report", str(out))
 
     assert done.returncode == 0
-    assert whole.returncode == 4
-    assert "an upgrade or a comparison is redacted run by run" in whole.stderr
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == first
+
+
+def test_upgrade_without_a_fresh_run_is_not_redacted(netfacts: Netfacts, private_upgrade: Path) -> None:
+    shutil.rmtree(private_upgrade / "after")
+
+    done = netfacts("report", str(private_upgrade), "--redact")
+
+    assert done.returncode == 4
+    assert "this upgrade has no run `after`" in done.stderr
+    assert not private_upgrade.with_name("acme-up-redacted").exists()
+
+
+def test_comparison_has_nothing_to_redact(netfacts: Netfacts, private_upgrade: Path, tmp_path: Path) -> None:
+    """It is made of records that lie elsewhere."""
+    out = tmp_path / "comparison"
+    netfacts("compare", str(private_upgrade / "before"), str(private_upgrade / "after"), "--out", str(out))
+
+    done = netfacts("report", str(out), "--redact")
+
+    assert done.returncode == 4
+    assert "a comparison has no records of its own" in done.stderr
+    assert not out.with_name("comparison-redacted").exists()
 
 
 def test_no_text_of_a_file_gives_orders_to_the_terminal(netfacts: Netfacts, run_folder: Path) -> None:

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from netfacts.model.record import HostLine
+from netfacts.model.record import SCHEMA, HostLine
 from netfacts.model.verdict import Evidence, Observation, Verdict
 from reports import standin
 from reports.page import render
 from reports.record import Record, read
-from reports.redact import redact
+from reports.redact import redact, redact_all
 from reports.summary import summarise
 from selftests.reports.conftest import full_record, lab_line, verdict_line
 
@@ -412,6 +412,74 @@ def test_stand_ins_are_valid_when_there_are_too_many() -> None:
     given_out = [ipaddress.IPv4Address(stand_ins.ipv4(ipaddress.IPv4Address(n << 16 | 5))) for n in range(256, 5000)]
 
     assert all(one in standin.IPV4 and int(one) >> 24 != 255 for one in given_out if not one.is_loopback)
+
+
+@pytest.mark.parametrize("schema", [1, SCHEMA])
+def test_redacted_record_says_that_it_is_one(schema: int) -> None:
+    """In a schema that has a word for it."""
+    full = full_record()
+    run = redact(msgspec.structs.replace(full, run=msgspec.structs.replace(full.run, schema=schema))).run
+
+    assert not full.run.redacted
+    assert (run.redacted, run.schema) == (True, SCHEMA)
+
+
+def observed(record: Record) -> str:
+    return record.verdicts[-1].observed[0].observed
+
+
+class TestSeveralRecords:
+    """The runs of an upgrade are read side by side, so they are redacted together."""
+
+    def test_same_thing_has_the_same_stand_in_in_all(self) -> None:
+        said = {
+            "before": "10.0.0.5 fd00::7 fe80::9 02:42:0a:00:00:05 acme",
+            "after": "172.30.0.9 fd07::7 fe80::8 02:42:ac:1e:00:09 bell",
+        }
+        said["carried"] = " ".join(reversed(f"{said['after']} {said['before']}".split()))
+        done = redact_all({role: record_of(text) for role, text in said.items()}, words=["acme", "bell"])
+        of = {
+            thing: stand_in
+            for role in ("before", "after")
+            for thing, stand_in in zip(said[role].split(), observed(done[role]).split(), strict=True)
+        }
+
+        assert list(done) == ["before", "after", "carried"]
+        assert not of.keys() & set(of.values())
+        assert len(set(of.values())) == 10
+        assert observed(done["carried"]).split() == [of[thing] for thing in said["carried"].split()]
+
+    def test_one_by_one_they_would_have_others(self) -> None:
+        """Else the test before would say nothing."""
+        assert redacted("172.30.0.9 172.31.0.9").split()[1] != redacted("172.31.0.9")
+
+    def test_name_that_one_of_them_tells_goes_from_all(self) -> None:
+        """A search domain, a kernel's own suffix."""
+        full = record_of("db1.corp.acme.net", target="local")
+        piece = Evidence(title="DNS configuration on host", text="search corp.acme.net\n")
+        line = msgspec.structs.replace(full.verdicts[-1], state=[piece])
+        other = record_of("it is db1.corp.acme.net on 6.1.0-18-acme")
+        run = msgspec.structs.replace(full.run, kernel="6.1.0-18-acme")
+
+        done = redact_all(
+            {"after": other, "before": msgspec.structs.replace(full, run=run, verdicts=(*full.verdicts[:-1], line))}
+        )
+
+        assert observed(done["after"]) == "it is db1.host-1 on 6.1.0-18"
+        assert (done["before"].run.kernel, done["after"].run.kernel) == ("6.1.0-18", "6.1.0-18-amd64")
+
+    def test_redacting_twice_changes_nothing_more(self) -> None:
+        once = redact_all({"before": record_of("10.0.0.5 fd00::7"), "after": record_of("fd00::8 10.9.0.5 fe80::9")})
+
+        assert redact_all(once) == once
+
+    @pytest.mark.parametrize("role", ["before", "after", "carried", "back"])
+    def test_run_of_an_upgrade_keeps_its_role_for_a_name(self, role: str) -> None:
+        full = full_record()
+
+        seen = redact(msgspec.structs.replace(full, run=msgspec.structs.replace(full.run, run_id=role)))
+
+        assert seen.run.run_id == f"{role}-redacted"
 
 
 @pytest.mark.parametrize(

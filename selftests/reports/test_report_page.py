@@ -177,6 +177,17 @@ def test_interrupted_record_says_so_on_top(make: Any) -> None:
     assert "Interrupted." not in page.render(full)
 
 
+def test_redacted_record_says_so_on_top_and_no_other(make: Any) -> None:
+    """A reader knows before the first fact that addresses are stand-ins."""
+    full = make.full()
+    redacted = page.render(msgspec.structs.replace(full, run=msgspec.structs.replace(full.run, redacted=True)))
+    said = f"Redacted. {wording.REDACTED}"
+
+    assert said in Parsed(redacted).text
+    assert redacted.index("Redacted.") < redacted.index("</header>")
+    assert "Redacted" not in page.render(full)
+
+
 def test_surviving_sabotage_is_marked_and_first(sample: tuple[str, Record]) -> None:
     """A survivor is said in words and stands above those that were killed; without sabotages there is no section."""
     name, record = sample

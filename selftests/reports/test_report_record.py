@@ -37,25 +37,32 @@ def test_record_reads_back_as_written(sample: tuple[str, Record], written: Writt
 def test_record_of_another_schema_is_refused_as_that(make: Any, written: Written) -> None:
     """Another schema gives the schema error, even where a field is new as well."""
     path = written(make.full())
-    path.write_bytes(path.read_bytes().replace(b'"schema":3', b'"schema":4,"brand_new":true', 1))
+    path.write_bytes(path.read_bytes().replace(b'"schema":4', b'"schema":5,"brand_new":true', 1))
 
     error = refused(path)
-    assert error.returned == "the record has schema 4, this netfacts reads 1, 2, 3"
+    assert error.returned == "the record has schema 5, this netfacts reads 1, 2, 3, 4"
     assert "brand_new" not in str(error)
 
 
 @pytest.mark.parametrize(
     ("schema", "added"),
     [
-        (2, [b',"state":[]', b',"captures":[]']),
-        (1, [b',"state":[]', b',"captures":[]', b',"predecessor":null', b',"carried":false', b',"measured":[]']),
+        (3, [b',"redacted":false']),
+        (2, [b',"redacted":false', b',"state":[]', b',"captures":[]']),
+        (
+            1,
+            [
+                *(b',"redacted":false', b',"state":[]', b',"captures":[]'),
+                *(b',"predecessor":null', b',"carried":false', b',"measured":[]'),
+            ],
+        ),
     ],
 )
 def test_record_of_an_earlier_schema_is_read(make: Any, written: Written, schema: int, added: list[bytes]) -> None:
     """Schemas added fields and lines alone: a record without them is as good as one that has none of them."""
     full = make.full()
     path = written(full)
-    data = path.read_bytes().replace(b'"schema":3', b'"schema":%d' % schema, 1)
+    data = path.read_bytes().replace(b'"schema":4', b'"schema":%d' % schema, 1)
     for field in added:
         assert field in data
         data = data.replace(field, b"")

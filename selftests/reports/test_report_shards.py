@@ -182,12 +182,13 @@ _FORKY = EngineInfo(spec="debian:forky", version="28.5.2", api="1.51", firewall=
         ),
         ({"target": "local"}, "target: embedded and local"),
         ({"catalogue": {"facts": 6}}, "facts in the catalogue: 5 and 6"),
-        ({"schema": 1}, "schema: 3 and 1"),
+        ({"schema": 1}, "schema: 4 and 1"),
+        ({"redacted": True}, "redacted: no and yes"),
         ({"predecessor": _FORKY}, "predecessor: none and debian:forky 28.5.2"),
         ({"shard": "1/3"}, "both are shard 1/3"),
         ({"shard": "2/4"}, "one is shard 1/3, the other 2/4"),
     ],
-    ids=["spec", "version", "target", "catalogue", "schema", "predecessor", "twice", "number"],
+    ids=["spec", "version", "target", "catalogue", "schema", "redacted", "predecessor", "twice", "number"],
 )
 def test_records_that_do_not_belong_together_are_refused(change: dict[str, object], said: str) -> None:
     parts = shards(full_record())

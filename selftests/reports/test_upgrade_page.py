@@ -24,7 +24,9 @@ from reports import upgrade
 from reports.assembly import of_two, of_upgrade
 from reports.comparison import KINDS, Change
 from reports.record import Record
+from reports.redact import redact_all
 from reports.sheet import FactRow, Sheet
+from reports.wording import REDACTED
 from selftests.reports import upgrades
 from selftests.reports.conftest import END, fact_line, verdict_line
 from selftests.reports.test_report_page import GOLDENS, NASTY, Parsed, assert_inert, outside_style_and_script
@@ -67,6 +69,44 @@ def folder(tmp_path: Path) -> Path:
     for role, one in small_upgrade().items():
         put(one, tmp_path / "up" / role)
     return tmp_path / "up"
+
+
+@pytest.mark.parametrize(
+    ("redacted", "said"),
+    [
+        ((), None),
+        (("before", "after", "carried", "back"), "Redacted. "),
+        (("before", "carried"), "Redacted: before, carried alone. "),
+    ],
+    ids=["none", "all", "some"],
+)
+def test_page_says_which_runs_are_redacted(redacted: tuple[str, ...], said: str | None) -> None:
+    records = {
+        role: msgspec.structs.replace(one, run=msgspec.structs.replace(one.run, redacted=role in redacted))
+        for role, one in small_upgrade().items()
+    }
+    html = upgrade.render(of_upgrade(records, pages=PAGES))
+
+    if said is None:
+        assert "Redacted" not in html
+    else:
+        assert said + REDACTED in Parsed(html).text
+        assert html.index("Redacted") < html.index("</header>")
+
+
+def test_comparison_from_its_json_alone_says_that_it_is_redacted(tmp_path: Path) -> None:
+    """One that was written before runs said so is read as well, and says nothing."""
+    old = small_upgrade()
+    new = redact_all(old)
+    for name, records in (("old", old), ("new", new)):
+        upgrade.write_compare(of_two(records["before"], records["after"], pages={}), tmp_path / name)
+    path = tmp_path / "old" / upgrade.COMPARE
+    text = path.read_text("utf-8")
+    assert text.count(',\n   "redacted": false') == 2
+    path.write_text(text.replace(',\n   "redacted": false', ""), "utf-8")
+
+    assert "Redacted" not in upgrade.write(tmp_path / "old").read_text("utf-8")
+    assert "<strong>Redacted.</strong>" in upgrade.write(tmp_path / "new").read_text("utf-8")
 
 
 # -- what an upgrade comes to
