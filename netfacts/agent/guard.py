@@ -100,7 +100,10 @@ class Guard:
 
     def _is_in_container(self, path: str) -> bool:
         match = _IN_CONTAINER.fullmatch(path)
-        return match is not None and "/../" not in path and _inode(match[1], "mnt") != self._mnt
+        if match is None or "/../" in path or _inode(match[1], "mnt") == self._mnt:
+            return False
+        # Services have mount namespaces of their own as well, in which the machine's own files are.
+        return not os.path.samestat(os.stat(f"/proc/{match[1]}/root"), os.stat("/"))
 
 
 def _is_readable(path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -18,17 +19,39 @@ from netfacts.agent.guard import Guard, OffLimits
 _OWN = "nf0a1b2cp0"
 
 
-@pytest.fixture(scope="module")
-def other_mount_namespace() -> Iterator[int]:
-    """A process in a mount namespace of its own, as a container's first is."""
+_STAY = "print('there', flush=True); input()"
+_OWN_ROOT = """
+import os, subprocess, sys
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", sys.argv[1]], check=True)
+os.chroot(sys.argv[1])
+"""
+
+
+@contextlib.contextmanager
+def _unshared(code: str, *arguments: str) -> Iterator[int]:
+    """Run Python in a mount namespace of its own; yields its PID when it says that it is there."""
     if os.geteuid() != 0:
         pytest.skip("a mount namespace needs root")
-    argv = ["unshare", "--mount", sys.executable, "-c", "print('there', flush=True); import time; time.sleep(60)"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+    argv = ["unshare", "--mount", sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline() == b"there\n"
         yield process.pid
         process.kill()
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A process with a mount namespace and a root of its own, as a container's first is."""
+    with _unshared(_OWN_ROOT + _STAY, str(tmp_path_factory.mktemp("root"))) as pid:
+        yield pid
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[int]:
+    """A process that has but a mount namespace of its own, as many services of a machine do."""
+    with _unshared(_STAY) as pid:
+        yield pid
 
 
 @pytest.mark.parametrize("op", ["furnish", "spawn", "signal"])
@@ -107,14 +130,15 @@ def test_parameters_of_its_own_interfaces_alone_are_set() -> None:
             Guard().check("sysctl-set", "", {"values": {name: "0"}})
 
 
-def test_files_of_containers_alone_are_written(other_mount_namespace: int) -> None:
-    Guard().check("write", "", {"path": f"/proc/{other_mount_namespace}/root/etc/hosts"})
+def test_files_of_containers_alone_are_written(container: int, service: int) -> None:
+    Guard().check("write", "", {"path": f"/proc/{container}/root/etc/hosts"})
     for path in (
         "/etc/resolv.conf",
         f"/proc/{os.getpid()}/root/etc/hosts",
-        f"/proc/{other_mount_namespace}/root/../../../etc/hosts",
+        f"/proc/{container}/root/../../../etc/hosts",
+        f"/proc/{service}/root/etc/hosts",
         "/proc/self/root/etc/hosts",
-        f"/proc/{other_mount_namespace}/cwd/x",
+        f"/proc/{container}/cwd/x",
     ):
         with pytest.raises(OffLimits, match="would write"):
             Guard().check("write", "", {"path": path})
