@@ -23,7 +23,7 @@ from netfacts.model.record import (
     TimingLine,
     VerdictLine,
 )
-from netfacts.model.verdict import Evidence
+from netfacts.model.verdict import Evidence, Observation
 from reports.censor import LEFT_OUT, PATH, Censor, is_address
 from reports.record import Record
 from reports.sheet import ROLES
@@ -63,6 +63,7 @@ _FLAG_WORDS = frozenset(
     )
 )
 _CHANGE = re.compile(r"[+-] [a-z0-9 ]+: ")
+_RULE = re.compile(r"(?:^|[\s,'\"(\[])-[AINP] [\w-]")
 _SEARCHED = re.compile(r"^[ \t]*(?:search|domain)[ \t]+(.+)$", re.MULTILINE)
 
 
@@ -172,7 +173,13 @@ class _Redactor:
     def _verdict(self, line: VerdictLine) -> VerdictLine:
         if not self._own:
             # The whole machine is in them: names of other containers, of chains, of interfaces, comments.
-            line = msgspec.structs.replace(line, evidence=_left_out(line.evidence), state=_left_out(line.state))
+            line = msgspec.structs.replace(
+                line,
+                evidence=_left_out(line.evidence),
+                state=_left_out(line.state),
+                observed=[_without_listings(seen) for seen in line.observed],
+                reason=_without_listings_of(line.observed, line.reason),
+            )
         redacted = self._line(msgspec.structs.replace(line, captures=[], reason=""))
         return msgspec.structs.replace(redacted, reason=self._reason(line.reason))
 
@@ -207,6 +214,26 @@ class _Redactor:
 
 def _left_out(evidence: list[Evidence]) -> list[Evidence]:
     return [msgspec.structs.replace(one, text=LEFT_OUT) for one in evidence]
+
+
+def _without_listings(seen: Observation) -> Observation:
+    return msgspec.structs.replace(
+        seen, **{name: LEFT_OUT for name in ("observed", "expected") if _is_listing(getattr(seen, name))}
+    )
+
+
+def _without_listings_of(observed: Iterable[Observation], reason: str) -> str:
+    """Give a reason that says of each observation what was expected and what was seen."""
+    for seen in observed:
+        for told in (f"expected {seen.expected}", f"saw {seen.observed}"):
+            if _is_listing(told):
+                reason = reason.replace(told, f"{told.partition(' ')[0]} {LEFT_OUT}")
+    return reason
+
+
+def _is_listing(text: str) -> bool:
+    """Whether a text has firewall rules in it, or several lines, which are most often those of a file or a tool."""
+    return "\n" in text or _RULE.search(text) is not None
 
 
 def _kind_of(change: str) -> str:

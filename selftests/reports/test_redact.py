@@ -336,6 +336,43 @@ class TestOnSomebodysEngine:
             left=["+ links: <left out>"], others=["- engine: <left out>"], unread=["<left out>"], unknown=line.reason
         )
 
+    @pytest.mark.parametrize(
+        "listing",
+        [
+            "-A POSTROUTING -o wg-acme -j MASQUERADE, -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+            "['-N ACME-IN', '-A ACME-IN -j ACCEPT']",
+            "2 rules: -P FORWARD DROP",
+            "127.0.0.1 localhost\n10.0.0.5 shop\n",
+        ],
+    )
+    def test_rules_and_files_that_a_check_compares_are_left_out(self, listing: str) -> None:
+        """Wherever they stand: what was seen, what was expected, and the reason that tells of both."""
+        full = record_of("", target="local")
+        seen = [
+            Observation(what="rules", expected="none", observed=listing, agrees=False),
+            Observation(what="the same as before", expected=listing, observed="nothing", agrees=False),
+        ]
+        reason = f"The claim.\nrules: expected none, saw {listing}\nthe same as before: expected {listing}, saw nothing"
+        line = msgspec.structs.replace(full.verdicts[-1], observed=seen, reason=reason)
+
+        redacted = redact(msgspec.structs.replace(full, verdicts=(line,))).verdicts[0]
+
+        assert [(one.expected, one.observed) for one in redacted.observed] == [
+            ("none", "<left out>"),
+            ("<left out>", "nothing"),
+        ]
+        assert redacted.reason == (
+            "The claim.\nrules: expected none, saw <left out>\nthe same as before: expected <left out>, saw nothing"
+        )
+
+    @pytest.mark.parametrize(
+        "said", ["timed_out", "br-0123456789ab, docker0", "172.17.0.2 -> 8080", "ping -c 1, ip -X y"]
+    )
+    def test_what_is_no_listing_is_told(self, said: str) -> None:
+        record = redact(record_of(said, target="local"))
+
+        assert record.verdicts[-1].observed[0].observed == said.replace("172.17.0.2", "240.0.0.2")
+
     def test_search_domains_go_from_all_texts(self) -> None:
         """The domains in which the machine looks names up are known from its resolv.conf, which is left out itself."""
         full = record_of("db1.corp.acme.net and corp.acme.net", target="local")
