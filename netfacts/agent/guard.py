@@ -12,6 +12,7 @@ INTERFACE = re.compile(r"nf[0-9a-f]{6}p\d+")
 """Names of the interfaces by which such a machine is wired to a lab; these are netfacts' own."""
 
 _OWN_PARAMETER = re.compile(rf"net\.ipv[46]\.(conf|neigh)\.{INTERFACE.pattern}\.\w+")
+_NETWORK_PARAMETER = re.compile(r"net\.[^\0]+")
 _IN_CONTAINER = re.compile(r"/proc/([1-9]\d*)/root/[^\0]+")
 # Of each program that may run: the options with which it only reads, and the other words that it may be given.
 _TABLE_TOOL = re.compile(r"-([nvL]+|S|t|-version)"), re.compile(r".*")
@@ -31,6 +32,10 @@ _READERS = {
     # It changes what the engine has, and not the machine; what a check makes so bears the run's label.
     "docker": (re.compile(r".*"), re.compile(r".*", re.DOTALL)),
 }
+# What these change is of the network namespace that they run in; any other program might write to the machine's disk.
+_NETWORK_TOOLS = frozenset(_READERS) - {"journalctl", "docker"}
+# By these `ip` leaves that namespace, or runs a program.
+_LEAVING = frozenset(("netns", "vrf", "-n", "-netns", "-b", "-batch"))
 
 _FOR_ROOT_ALONE = {
     "capture": "capture packets",
@@ -64,14 +69,16 @@ class Guard:
                 raise OffLimits(f"{op}: processes here are not netfacts' own")
             case "write" if not self._is_in_container(args["path"]):
                 raise OffLimits(f"it would write {args['path']}")
-            case "sysctl-set" if self._is_own(net):
-                if foreign := [name for name in args["values"] if not _OWN_PARAMETER.fullmatch(name)]:
+            case "sysctl-set":
+                # Those that are no network namespace's are the machine's in whichever one they are set.
+                allowed = _OWN_PARAMETER if self._is_own(net) else _NETWORK_PARAMETER
+                if foreign := [name for name in args["values"] if not allowed.fullmatch(name)]:
                     raise OffLimits(f"it would set {', '.join(foreign)}")
             case "plug" if not self._may_plug(args):
                 raise OffLimits(f"it would lay a cable from {args['segment']} to {args['pid']} {args['interface']}")
             case "equip" | "route" if self._is_own(net) and not INTERFACE.fullmatch(args["interface"]):
                 raise OffLimits(f"it would change addresses or routes of {args['interface'] or 'the machine'}")
-            case "exec" if self._is_own(net) and not _reads(args["argv"]):
+            case "exec" if not (_reads if self._is_own(net) else _is_network_tool)(args["argv"]):
                 raise OffLimits(f"it would run {' '.join(args['argv'])}")
 
     def _check_rights(self, op: str, net: str, args: dict[str, Any]) -> None:
@@ -130,3 +137,8 @@ def _reads(argv: list[str]) -> bool:
     options = [word for word in words if word.startswith("-")]
     others = " ".join(word for word in words if not word.startswith("-"))
     return all(map(known.fullmatch, options)) and bool(asks.fullmatch(others))
+
+
+def _is_network_tool(argv: list[str]) -> bool:
+    """Whether a command changes nothing but the network namespace that it runs in, such as a container's."""
+    return argv[0] in _NETWORK_TOOLS and not (argv[0] == "ip" and _LEAVING & set(argv))

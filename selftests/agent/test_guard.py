@@ -123,6 +123,47 @@ def test_no_mixture_of_words_makes_iptables_write(words: list[str]) -> None:
     assert not writes
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [["ip", "link", "set", "eth0", "down"], ["iptables", "-t", "nat", "-F"], ["ip", "-d", "link", "show", "eth0"]],
+    ids=" ".join,
+)
+def test_network_of_a_container_may_be_changed(agent_in_own_network: int, argv: list[str]) -> None:
+    Guard().check("exec", f"/proc/{agent_in_own_network}/ns/net", {"argv": argv})
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["sh", "-c", "true"],
+        ["rm", "-rf", "/var/lib/docker"],
+        ["sysctl", "-w", "vm.swappiness=0"],
+        ["docker", "rm", "web"],
+        ["journalctl", "--vacuum-size=1"],
+        ["ip", "netns", "exec", "a", "true"],
+        ["ip", "-n", "a", "link", "del", "eth0"],
+        ["ip", "link", "set", "eth0", "netns", "1"],
+        ["ip", "vrf", "exec", "a", "true"],
+        ["ip", "-batch", "-"],
+    ],
+    ids=" ".join,
+)
+def test_what_may_change_the_host_does_not_pass_in_a_container_either(
+    agent_in_own_network: int, argv: list[str]
+) -> None:
+    """Its network namespace is another one, and the files are the machine's all the same."""
+    with pytest.raises(OffLimits, match="it would run"):
+        Guard().check("exec", f"/proc/{agent_in_own_network}/ns/net", {"argv": argv})
+
+
+def test_parameters_of_the_network_alone_are_set_in_a_container(agent_in_own_network: int) -> None:
+    net = f"/proc/{agent_in_own_network}/ns/net"
+    Guard().check("sysctl-set", net, {"values": {"net.ipv6.conf.eth0.disable_ipv6": "1"}})
+    for name in ("vm.swappiness", "kernel.panic", "fs.file-max", "network"):
+        with pytest.raises(OffLimits, match="would set"):
+            Guard().check("sysctl-set", net, {"values": {"net.ipv6.conf.eth0.disable_ipv6": "1", name: "0"}})
+
+
 def test_parameters_of_its_own_interfaces_alone_are_set() -> None:
     Guard().check("sysctl-set", "", {"values": {f"net.ipv6.conf.{_OWN}.accept_dad": "0"}})
     for name in ("net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter", f"net.ipv4.conf.{_OWN}.x/../../all.forwarding"):
