@@ -11,6 +11,7 @@ import requests.exceptions
 
 from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
+from netfacts.engine.swarm import node_id
 from netfacts.lab import Vantage, of_machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, OffLimits, ProbeError
@@ -28,6 +29,10 @@ Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 _FOREVER = ("sleep", "1d")
 _SETTLED_S = 10.0
 _LABEL = "org.netfacts.check"
+# Drivers whose containers are on the network of the host's interface.
+_ON_THE_WIRE = ("macvlan", "ipvlan")
+# Modes in which an engine takes no --dns, or has nothing to do with what it names.
+_WITHOUT_DNS = ("none", "host", "container")
 
 
 class Host:
@@ -40,7 +45,7 @@ class Host:
         self._tamper = tamper
         # Names are unlike in every check, so that nothing left behind can answer for another's.
         # Where the host asks somebody's nameservers, a lab's names, and what a check asks for, go to the lab's own.
-        self._nameservers = [] if engine.private or not self.machine.spec.ports else [str(self.machine.lab.resolver)]
+        self._nameservers = [] if engine.private or not self.machine.spec.ports else [self._resolver]
         self._tag = secrets.token_hex(2)
         self.containers: list[Container] = []
         """What the check has made so far."""
@@ -61,6 +66,10 @@ class Host:
         return self.machine.address
 
     @property
+    def _resolver(self) -> str:
+        return str(self.machine.lab.resolver_of(self.name))
+
+    @property
     def vantage(self) -> Vantage:
         """Probes from the machine itself."""
         return of_machine(self.machine)
@@ -73,7 +82,7 @@ class Host:
         if not self.engine.private:
             raise OffLimits("it would change the nameservers of the host", where=self.name)
         text = "".join(f"nameserver {address}\n" for address in addresses) or "# no nameserver\n"
-        self._undo.append(partial(self._write_resolv_conf, f"nameserver {self.machine.lab.resolver}\n"))
+        self._undo.append(partial(self._write_resolv_conf, f"nameserver {self._resolver}\n"))
         self._write_resolv_conf(text)
         if names:
             for address in addresses:
@@ -108,6 +117,8 @@ class Host:
         """
         if ipv6 and not self.engine.private:
             self._require_forwarding()
+        if driver in _ON_THE_WIRE and any(port.nic for port in self.machine.spec.ports):
+            raise OffLimits("it would give containers addresses on somebody's network", where=self.name)
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
@@ -232,7 +243,7 @@ class Host:
                 "publish": dict(publish or {}),
                 "publish_all": publish_all,
                 "links": dict(links or {}),
-                "dns": list(dns) or ([] if mode else self._nameservers),
+                "dns": list(dns) or ([] if mode.partition(":")[0] in _WITHOUT_DNS else self._nameservers),
                 "hosts": dict(hosts or {}),
                 "environment": dict(environment or {}),
                 "labels": self._labels() | dict(labels or {}),
@@ -330,9 +341,9 @@ class Host:
         nodes: Sequence[Host],
         endpoint_mode: str = "dnsrr",
         publish: Mapping[int, int] | None = None,
-        only_on: str = "",
+        only_on: Host | None = None,
     ) -> Service:
-        """Create a service of the probe image with a task on each of the swarm's nodes, or `only_on` the named one.
+        """Create a service of the probe image with a task on each of the swarm's nodes, or `only_on` one of them.
 
         `nodes` are the swarm's hosts, this one first: its manager. `publish` maps a port of all nodes to the tasks'.
         Undo: `close` of the last node, which comes first.
@@ -346,9 +357,10 @@ class Host:
                 "endpoint_mode": endpoint_mode,
                 "publish": dict(publish or {}),
                 "publish_mode": "ingress",
-                "only_on": only_on,
+                "only_on": node_id(only_on.engine) if only_on else "",
                 "image": self.engine.image,
                 "command": list(_FOREVER),
+                "labels": self._labels(),
             }
         )
         engines = [host.engine for host in nodes]
