@@ -33,7 +33,7 @@ class Destination(msgspec.Struct, frozen=True):
         Raises: UsageError for anything else.
         """
         found = []
-        for named in target.removeprefix(SCHEME).split(",") if target.startswith(SCHEME) else ():
+        for named in target.removeprefix(SCHEME).split(",") if target.startswith(SCHEME) else [""]:
             match = _ONE.fullmatch(named.removeprefix(SCHEME))
             if (
                 match is None
@@ -42,6 +42,6 @@ class Destination(msgspec.Struct, frozen=True):
             ):
                 raise UsageError(f"{named!r} names no VM", where=target, remedy="ssh://user@vm, or ssh://user@vm:2222")
             found.append(cls(match["host"].strip("[]"), match["user"] or "", int(match["port"] or 0)))
-        if not found or len(set(found)) < len(found):
-            raise UsageError(f"{target!r} does not name VMs, each once", remedy="ssh://user@vm1,user@vm2")
+        if len(set(found)) < len(found):
+            raise UsageError("a visit goes to each VM once", returned=target, remedy="ssh://user@vm1,user@vm2")
         return found
