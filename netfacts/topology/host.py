@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import requests.exceptions
+from packaging.version import Version
 
 from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
@@ -15,6 +16,7 @@ from netfacts.engine.swarm import node_id
 from netfacts.lab import Vantage, of_machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, OffLimits, ProbeError
+from netfacts.model.fact import engine_version
 from netfacts.topology import removal
 from netfacts.topology.container import Container
 from netfacts.topology.inspected import Created, InspectedNetwork
@@ -31,6 +33,8 @@ _SETTLED_S = 10.0
 _LABEL = "org.netfacts.check"
 # Drivers whose containers are on the network of the host's interface.
 _ON_THE_WIRE = ("macvlan", "ipvlan")
+_INGRESS = "DOCKER-INGRESS"
+_CLEAN_ENCRYPTION = Version("24.0.0")
 # Modes in which an engine takes no --dns, or has nothing to do with what it names.
 _WITHOUT_DNS = ("none", "host", "container")
 
@@ -117,6 +121,8 @@ class Host:
         """
         if ipv6 and not self.engine.private:
             self._require_forwarding()
+        if not self.engine.private and "encrypted" in (options or {}):
+            self._require_clean_encryption()
         if driver in _ON_THE_WIRE and any(port.nic for port in self.machine.spec.ports):
             raise OffLimits("it would give containers addresses on somebody's network", where=self.name)
         request = self._asked(
@@ -148,6 +154,30 @@ class Host:
         """
         if (self.machine.read("/proc/sys/net/ipv6/conf/all/forwarding")[0] or "").strip() != "1":
             raise OffLimits("the engine would switch IPv6 forwarding on for the whole host", where=self.name)
+
+    def _require_clean_encryption(self) -> None:
+        """Older engines leave an encrypted network's rules where they are when it is removed.
+
+        Raises: OffLimits.
+        """
+        if engine_version(self.engine.info.version) < _CLEAN_ENCRYPTION:
+            raise OffLimits(
+                "the engine would leave rules of an encrypted network on the host, as they all do before "
+                f"{_CLEAN_ENCRYPTION} (moby #45343)",
+                where=self.name,
+            )
+
+    def _require_ingress(self) -> None:
+        """An engine that publishes a service's port makes chains for these, which stay.
+
+        Raises: OffLimits.
+        """
+        if self.engine.execute(["iptables", "-t", "nat", "-S", _INGRESS]).exit_status != 0:
+            raise OffLimits(
+                f"the engine would make its chain {_INGRESS}, and leave it on the host: no service's port has been"
+                " published there yet",
+                where=self.name,
+            )
 
     def require_alone(self, name: str = "bridge") -> None:
         """Need one of the networks that every engine has for this check alone, because it counts what is on it.
@@ -350,6 +380,9 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
+        if publish and not self.engine.private:
+            for node in nodes:
+                node._require_ingress()
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
