@@ -54,6 +54,9 @@ END
     systemctl restart docker.service
 fi
 
+# What virtual addresses and encrypted overlays need: a visit loads nothing that decides over traffic.
+[ "$role" = client ] || modprobe -a ip_vs esp4 2>/dev/null || echo 'provision.sh: this kernel has no ip_vs or no esp4' >&2
+
 # Of a box's network files each kind has its own way to write an IPv6 address; this way is the same on all.
 nic=$(ip -o -4 address show to "$SEGMENT" | awk '{ print $2; exit }')
 [ -n "$nic" ] || refuse "no interface has an address of $SEGMENT"

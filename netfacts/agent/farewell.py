@@ -7,6 +7,7 @@ import http.client
 import json
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,14 @@ from urllib.parse import quote
 from netfacts.agent.stamp import is_dead, owner
 
 _CALL_S = 20.0
+# What another host's agent removes at the same time may use what is removed here.
+_TOGETHER_S = 15.0
+_AGAIN_S = 0.25
+_REFUSED = 400
+_GONE = 404
 _KINDS = (
-    # What to ask for, what to call it in words, and how it is removed; containers first, they use the others.
+    # What to ask for, what to call it in words, and how it is removed; first those that use or make the others.
+    ("/services?", "service", "/services/{}"),
     ("/containers/json?all=1&", "container", "/containers/{}?force=1&v=1"),
     ("/networks?", "network", "/networks/{}"),
     ("/images/json?", "image", "/images/{}?force=1"),
@@ -33,8 +40,10 @@ class Farewell:
 
     def carry_out(self) -> None:
         """Do it; what can't be done is left to the next run's sweep."""
+        deadline = time.monotonic() + _TOGETHER_S
         with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-            _remove(self.socket, self.label, lambda stamp: stamp == owner())
+            while _remove(self.socket, self.label, lambda stamp: stamp == owner())[1] and time.monotonic() < deadline:
+                time.sleep(_AGAIN_S)
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -46,34 +55,39 @@ async def sweep(args: dict[str, Any]) -> list[str]:
     """
     engine = args["socket"]
     try:
-        return _remove(engine, args["label"], is_dead)
+        return _remove(engine, args["label"], is_dead)[0]
     except (http.client.HTTPException, ValueError) as error:
         raise OSError(f"the engine at {engine} gave no answer: {error}") from None
 
 
-def _remove(engine: str, label: str, chosen: Callable[[str], bool]) -> list[str]:
-    removed = []
+def _remove(engine: str, label: str, chosen: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """Remove what is chosen by its stamp; gives what was, and what the engine refused to."""
+    removed: list[str] = []
+    refused: list[str] = []
     for listing, noun, path in _KINDS:
         for identity, stamp in _labelled(engine, listing, label):
             if chosen(stamp):
-                _ask(engine, "DELETE", path.format(identity))
-                removed.append(f"{noun} {identity}")
-    return removed
+                status, _ = _ask(engine, "DELETE", path.format(identity))
+                (removed if status < _REFUSED or status == _GONE else refused).append(f"{noun} {identity}")
+    return removed, refused
 
 
 def _labelled(engine: str, listing: str, label: str) -> Iterator[tuple[str, str]]:
-    found = _ask(engine, "GET", f"{listing}filters={quote(json.dumps({'label': [label]}))}")
+    status, said = _ask(engine, "GET", f"{listing}filters={quote(json.dumps({'label': [label]}))}")
+    # Who manages no swarm has no services, and refuses to say so.
+    found = json.loads(said) if status < _REFUSED else None
     for one in found if isinstance(found, list) else ():
-        labels = one.get("Labels")
-        if isinstance(one.get("Id"), str) and isinstance(labels, dict):
-            yield one["Id"], str(labels.get(label, ""))
+        identity, labels = one.get("Id") or one.get("ID"), one.get("Labels") or (one.get("Spec") or {}).get("Labels")
+        if isinstance(identity, str) and isinstance(labels, dict):
+            yield identity, str(labels.get(label, ""))
 
 
-def _ask(engine: str, verb: str, path: str) -> Any:
+def _ask(engine: str, verb: str, path: str) -> tuple[int, bytes]:
+    """Give the status and the body of an answer."""
     with contextlib.closing(_Connection(engine)) as connection:
         connection.request(verb, path)
-        said = connection.getresponse().read()
-    return json.loads(said) if verb == "GET" else None
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 class _Connection(http.client.HTTPConnection):

@@ -29,6 +29,11 @@ _READERS = {
     "nft": (re.compile(r"-(j|s|-stateless)"), re.compile(r"list ruleset")),
     "conntrack": (re.compile(r"-[Lfno]"), re.compile(r"\w*")),
     "journalctl": (re.compile(r"-(n\d*|ocat|-no-pager)"), re.compile(r"(_PID=\d+)?")),
+    # It enters the namespace of an overlay to look what the engine has learned of other hosts.
+    "nsenter": (
+        re.compile(r"--net=/proc/\d+/root/(var/)?run/docker/netns/[\w-]+|-j"),
+        re.compile(r"bridge fdb show"),
+    ),
     # It changes what the engine has, and not the machine; what a check makes so bears the run's label.
     "docker": (re.compile(r".*"), re.compile(r".*", re.DOTALL)),
 }

@@ -18,7 +18,7 @@ _SUITES = ROOT / "suites"
 TARGETS = {
     "embedded": "private engines, in labs of netfacts' own",
     "local": "the engine that runs on this machine anyway, which is only visited",
-    "ssh://[user@]vm[:port]": "the engine of a VM, visited over ssh; root by `sudo -n` there",
+    "ssh://[user@]vm[:port],…": "the engine of a VM, visited over ssh, or two's, and a client; root by `sudo -n`",
 }
 """Where labs are, in words."""
 # Workers per core, and at most: checks wait more than they work, for probes that Docker drops and engines that start, …

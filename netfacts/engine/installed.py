@@ -27,11 +27,19 @@ class InstalledEngine(Engine):
     flags: tuple[str, ...] = ()
 
     def __init__(
-        self, machine: Machine, socket: str, *, owner: str, reached_by: str = "", privileged: bool = True
+        self,
+        machine: Machine,
+        socket: str,
+        *,
+        owner: str,
+        image: str = "",
+        reached_by: str = "",
+        privileged: bool = True,
     ) -> None:
         """Look at it. What is made on it bears `owner`, the stamp of the agent that removes it when netfacts ends.
 
-        `reached_by` is the socket by which this process reaches it, where that is not `socket` itself.
+        `image` is what its probe image is called, where other engines are to know it by the same name, and `reached_by`
+        the socket by which this process reaches it, where that is not `socket` itself.
 
         Raises: EngineError where it does not answer.
         """
@@ -41,7 +49,7 @@ class InstalledEngine(Engine):
         self.installation = INSTALLED
         self.cgroup = ""
         self.labels = {RUN_LABEL: owner}
-        self.image = f"netfacts/probe:{owner}"
+        self.image = image or f"netfacts/probe:{owner}"
         self.check_alive()
         self.pid = 0
         if privileged:

@@ -11,7 +11,7 @@ import msgspec
 from netfacts.engine.answer import answer_of
 from netfacts.engine.engine import Engine
 from netfacts.lab.wait import until
-from netfacts.model.errors import EngineError
+from netfacts.model.errors import EngineError, OffLimits
 
 _READY_S = 60.0
 _OWN_NETWORKS = {"ingress", "docker_gwbridge"}
@@ -31,11 +31,66 @@ class _Status(msgspec.Struct):
 
 
 class _Node(msgspec.Struct):
+    ID: str
     Status: _Status
 
 
 class _Named(msgspec.Struct):
     Name: str
+
+
+class Membership(msgspec.Struct, frozen=True, rename="pascal"):
+    """An engine's part in a swarm, if it has one."""
+
+    local_node_state: str = ""
+    """`active` in a swarm."""
+    node_id: str = msgspec.field(default="", name="NodeID")
+    node_addr: str = ""
+    """Where the other nodes reach it."""
+    control_available: bool = False
+    """Whether it is a manager."""
+
+
+class _Info(msgspec.Struct):
+    Swarm: Membership
+
+
+def membership(engine: Engine) -> Membership:
+    """Say what part an engine has in a swarm.
+
+    Raises: EngineError with the engine's words.
+    """
+    said = _asked(engine, "say of which swarm it is part", lambda api: api.info(), like=_Info)["Swarm"]
+    return msgspec.convert(said, Membership)
+
+
+def node_id(engine: Engine) -> str:
+    """Give the ID of the swarm's node that an engine is.
+
+    Raises: EngineError with the engine's words.
+    """
+    return membership(engine).node_id
+
+
+def require_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
+    """See that somebody's engines are one swarm as they are, that it has no other nodes, and that it stands.
+
+    Raises: OffLimits where they are not; EngineError where the swarm does not stand.
+    """
+    parts = [membership(engine) for engine in (manager, *workers)]
+    for engine, part in zip((manager, *workers), parts, strict=True):
+        if part.node_addr != engine.machine.address:
+            where = f"is known as {part.node_addr}" if part.node_addr else "is in none"
+            raise OffLimits(
+                f"it would make the hosts a swarm, of which {engine.machine.name} {where}: "
+                f"`docker swarm init` or `join` with `--advertise-addr {engine.machine.address}` first"
+            )
+    if not parts[0].control_available:
+        raise OffLimits(f"it would make {manager.machine.name} a manager: name the swarm's manager first")
+    nodes = [str(node["ID"]) for node in _asked(manager, "list its nodes", lambda api: api.nodes(), like=list[_Node])]
+    if sorted(nodes) != sorted(part.node_id for part in parts):
+        raise OffLimits(f"it would build on all of the swarm's {len(nodes)} nodes, of which {len(parts)} are visited")
+    await_swarm(manager, workers)
 
 
 def form_swarm(manager: Engine, workers: Sequence[Engine]) -> None:

@@ -27,19 +27,21 @@ class Destination(msgspec.Struct, frozen=True):
         return (f"{self.user}@" if self.user else "") + host + (f":{self.port}" if self.port else "")
 
     @classmethod
-    def parse(cls, target: str) -> Destination:
-        """Read a target: `ssh://[user@]host[:port]`.
+    def parse(cls, target: str) -> list[Destination]:
+        """Read a target: `ssh://[user@]host[:port]`, and perhaps others after commas, with or without the scheme.
 
         Raises: UsageError for anything else.
         """
-        named = target.removeprefix(SCHEME)
-        if "," in named:
-            raise UsageError(
-                "a visit goes to one VM",
-                returned=f"{target} names {named.count(',') + 1}",
-                remedy="name the one whose engine is meant: clients and routers are made on it, as namespaces",
-            )
-        match = _ONE.fullmatch(named) if target.startswith(SCHEME) else None
-        if match is None or (match["port"] and int(match["port"]) not in _PORTS) or (match["user"] or "")[:1] == "-":
-            raise UsageError(f"{target!r} names no VM", remedy="ssh://user@vm, or ssh://user@vm:2222")
-        return cls(match["host"].strip("[]"), match["user"] or "", int(match["port"] or 0))
+        found = []
+        for named in target.removeprefix(SCHEME).split(",") if target.startswith(SCHEME) else [""]:
+            match = _ONE.fullmatch(named.removeprefix(SCHEME))
+            if (
+                match is None
+                or (match["port"] and int(match["port"]) not in _PORTS)
+                or (match["user"] or "")[:1] == "-"
+            ):
+                raise UsageError(f"{named!r} names no VM", where=target, remedy="ssh://user@vm, or ssh://user@vm:2222")
+            found.append(cls(match["host"].strip("[]"), match["user"] or "", int(match["port"] or 0)))
+        if len(set(found)) < len(found):
+            raise UsageError("a visit goes to each VM once", returned=target, remedy="ssh://user@vm1,user@vm2")
+        return found

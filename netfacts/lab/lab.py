@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from netfacts.lab.machine import Machine
 from netfacts.lab.site import HERE, Site, Wire
 from netfacts.model.errors import LabError, OffLimits
-from netfacts.model.lab import LabSpec, MachineSpec
+from netfacts.model.lab import SHAPES, LabSpec, MachineSpec
 
 
 class Lab:
@@ -22,10 +22,10 @@ class Lab:
         self,
         spec: LabSpec,
         *,
-        kind_of: Callable[[MachineSpec], type[Machine]] = lambda _: Machine,
-        site: Site = HERE,
+        make: Callable[[MachineSpec, LabSpec], Machine] = Machine,
+        site_of: Callable[[str], Site] = lambda _: HERE,
     ) -> None:
-        """Build it at a site; `kind_of` says which machines are there already and are only visited.
+        """Build it; `make` makes a machine, or wires one up that is there already, and `site_of` says where one is.
 
         Raises: LabError; nothing is left then.
         """
@@ -34,11 +34,12 @@ class Lab:
         self._stack = ExitStack()
         try:
             segments: dict[str, Wire] = {}
-            for wire in spec.segments:
-                segments[wire.name] = made = site.segment(wire.name)
+            for wire in spec.made:
+                (first, *_) = (one for one in spec.machines for port in one.ports if port.segment == wire.name)
+                segments[wire.name] = made = site_of(first.name).segment(wire.name)
                 self._stack.callback(made.close)
             with ThreadPoolExecutor(len(spec.machines)) as pool:
-                started = [pool.submit(kind_of(machine), machine, spec, site=site) for machine in spec.machines]
+                started = [pool.submit(make, machine, spec) for machine in spec.machines]
                 failures: list[BaseException] = []
                 for future in started:
                     error = future.exception()
@@ -70,11 +71,16 @@ class Lab:
     def __getitem__(self, name: str) -> Machine:
         """Give the machine of this name.
 
-        Raises: OffLimits where the lab has but the machine that is visited.
+        Raises: OffLimits where it is one that a lab of this shape has, and cannot be had here.
         """
-        if name not in self.machines and not self.spec.segments:
+        if name in self.machines:
+            return self.machines[name]
+        known = {machine.name for machine in SHAPES[self.spec.name].machines}
+        if name not in known:
+            raise KeyError(name)
+        if not self.spec.segments:
             raise OffLimits(f"it needs root: machine {name} is a namespace")
-        return self.machines[name]
+        raise OffLimits(f"it needs a machine that plays the {name}, on the network that the others share")
 
     def check_alive(self) -> None:
         """Raises: LabError where a machine has been lost."""

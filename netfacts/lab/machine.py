@@ -49,7 +49,7 @@ class Machine:
             self.agent.call(
                 "furnish",
                 hostname=spec.name,
-                resolv_conf=f"nameserver {lab.resolver}\n",
+                resolv_conf=f"nameserver {lab.resolver_of(spec.name)}\n",
                 hosts=f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {spec.name}\n",
                 sysctls=sysctls,
             )
@@ -70,11 +70,18 @@ class Machine:
     @property
     def addresses(self) -> list[str]:
         """All its addresses, IPv4 before IPv6 on each port."""
-        return [
-            str(interface.ip)
-            for port in self.spec.ports
-            for interface in self.lab.segment(port.segment).interface(port.number)
-        ]
+        return [str(interface.ip) for port in self.spec.ports for interface in self.lab.interfaces(port)]
+
+    @property
+    def address6(self) -> str:
+        """Its first IPv6 address.
+
+        Raises: OffLimits where somebody's machine has none.
+        """
+        found = [address for address in self.addresses if ":" in address]
+        if not found:
+            raise OffLimits("it needs an IPv6 subnet that the machines share", where=self.name)
+        return found[0]
 
     def path(self, inside: str) -> str:
         """Give the path by which this process reaches a file in the machine, which is on the machine that it is on."""
@@ -114,10 +121,12 @@ class Machine:
 
     def _plug_in(self, segments: Mapping[str, Wire]) -> None:
         for number, port in enumerate(self.spec.ports):
+            if port.nic:
+                continue
             name = self.interface(number)
             segments[port.segment].plug(self.agent.pid, name)
             self.sysctl(**self._parameters(name))
-            interfaces = self.lab.segment(port.segment).interface(port.number)
+            interfaces = self.lab.interfaces(port)
             self._links.equip(name, [one for one in interfaces if self._supports(one.version)])
 
     def _supports(self, family: int) -> bool:
@@ -138,6 +147,8 @@ class Machine:
         """
         wanted = set()
         for number, port in enumerate(self.spec.ports):
+            if port.nic:
+                continue
             _, ipv6 = self.lab.segment(port.segment).interface(port.number)
             wanted |= {(_hex(ipv6.ip), "80", self.interface(number)), (_hex(_MULTICAST), "08", self.interface(number))}
 

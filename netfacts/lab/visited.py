@@ -16,7 +16,7 @@ from netfacts.lab.machine import Machine
 from netfacts.lab.site import HERE, Site, Wire
 from netfacts.lab.wire import Netlink
 from netfacts.model.errors import LabError, OffLimits
-from netfacts.model.lab import FAR, LAN, LabSpec, MachineSpec
+from netfacts.model.lab import FAR, LAN, LabSpec, MachineSpec, SegmentSpec
 
 # Documentation first (RFC 5737), then benchmarking (RFC 2544): both never meet anything real.
 _IPV4 = (LAN.ipv4, FAR.ipv4, IPv4Network("192.0.2.0/24"), *IPv4Network("198.18.0.0/15").subnets(new_prefix=24))
@@ -39,9 +39,9 @@ class VisitedMachine(Machine):
         self.agent = Agent(spec.name, guarded=True, site=site)
 
     def interface(self, number: int = 0) -> str:
-        """Give the name of the interface on the machine's port of this number: one that nobody else has."""
+        """Give the name of the interface on the machine's port of this number: where it is netfacts', nobody else's."""
         self._require_wires()
-        return f"{self._prefix}{number}"
+        return self.spec.ports[number].nic or f"{self._prefix}{number}"
 
     @property
     def lab(self) -> LabSpec:
@@ -51,6 +51,12 @@ class VisitedMachine(Machine):
         """
         self._require_wires()
         return self._lab
+
+    @property
+    def addresses(self) -> list[str]:
+        """All its addresses by which the lab's other hosts and clients reach it."""
+        met = [str(end.ip) for port in self.spec.ports if port.nic for end in port.own]
+        return met or super().addresses
 
     def _require_wires(self) -> None:
         if not self.spec.ports:
@@ -101,10 +107,18 @@ def on_free_subnets(spec: LabSpec, taken: Iterable[str]) -> LabSpec:
 
     Raises: LabError where none is free.
     """
-    used = [ip_network(prefix, strict=False) for prefix in taken]
-    ipv4, ipv6 = _free(_IPV4, used), _free(_documentation_ipv6(), used)
-    segments = tuple(msgspec.structs.replace(one, ipv4=next(ipv4), ipv6=next(ipv6)) for one in spec.segments)
+    free = free_segments(taken)
+    segments = tuple(SegmentSpec(one.name, *next(free)) for one in spec.segments)
     return msgspec.structs.replace(spec, segments=segments)
+
+
+def free_segments(taken: Iterable[str]) -> Iterator[tuple[IPv4Network, IPv6Network]]:
+    """Give subnets for segments that overlap none of the prefixes `taken`.
+
+    Raises: LabError, in place of the next ones, where none is free.
+    """
+    used = [ip_network(prefix, strict=False) for prefix in taken]
+    return zip(_free(_IPV4, used), _free(_documentation_ipv6(), used), strict=False)
 
 
 def _documentation_ipv6() -> Iterator[IPv6Network]:

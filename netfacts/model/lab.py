@@ -23,10 +23,15 @@ class SegmentSpec(msgspec.Struct, frozen=True):
 
 
 class PortSpec(msgspec.Struct, frozen=True):
-    """A machine's interface on a segment: `ethN`, in the order of the machine's ports."""
+    """A machine's interface on a segment: `ethN`, in the order of the machine's ports.
+
+    One that is there already, on a network of somebody's, is named by `nic`, and has the addresses `own`.
+    """
 
     segment: str
     number: int
+    nic: str = ""
+    own: tuple[IPv4Interface | IPv6Interface, ...] = ()
 
 
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,22 +65,39 @@ class LabSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Give the machine of this name."""
         return next(machine for machine in self.machines if machine.name == name)
 
-    def addresses(self, machine: str, *, segment: str = "") -> tuple[IPv4Address, IPv6Address]:
-        """Give a machine's addresses on a segment (its first where none is named)."""
+    def interfaces(self, port: PortSpec) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """Give the addresses of a port, IPv4 first."""
+        return port.own or self.segment(port.segment).interface(port.number)
+
+    def addresses(self, machine: str, *, segment: str = "") -> tuple[IPv4Address | IPv6Address, ...]:
+        """Give a machine's addresses on a segment (its first where none is named), IPv4 first."""
         for port in self.machine(machine).ports:
             if segment in ("", port.segment):
-                ipv4, ipv6 = self.segment(port.segment).interface(port.number)
-                return ipv4.ip, ipv6.ip
+                return tuple(interface.ip for interface in self.interfaces(port))
         raise KeyError(f"{machine} has no port on {segment}")
 
     def address(self, machine: str, *, segment: str = "") -> IPv4Address:
         """Give a machine's IPv4 address on a segment (its first where none is named)."""
-        return self.addresses(machine, segment=segment)[0]
+        first = self.addresses(machine, segment=segment)[0]
+        assert isinstance(first, IPv4Address)
+        return first
+
+    @property
+    def made(self) -> tuple[SegmentSpec, ...]:
+        """The segments that the lab makes: those to which no machine has an interface already."""
+        there = {port.segment for machine in self.machines for port in machine.ports if port.nic}
+        return tuple(segment for segment in self.segments if segment.name not in there)
 
     @property
     def resolver(self) -> IPv4Address:
-        """The address of the lab's own DNS server."""
+        """The address of the lab's own DNS server, the first where there are several."""
         return next(self.address(machine.name) for machine in self.machines if machine.resolver)
+
+    def resolver_of(self, machine: str) -> IPv4Address:
+        """Give the address of the DNS server that a machine asks: one beside it, or else the first."""
+        near = {port.segment for port in self.machine(machine).ports}
+        beside = [one for one in self.machines if one.resolver and near & {port.segment for port in one.ports}]
+        return self.address(beside[0].name) if beside else self.resolver
 
 
 # Documentation ranges (RFC 5737, RFC 3849): nothing real can be met by accident.
@@ -84,6 +106,7 @@ FAR = SegmentSpec("far", IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:2:
 
 _RESOLVER = MachineSpec(name="resolver", ports=(PortSpec("lan", 53),), resolver=True)
 _HOST = MachineSpec(name="host", ports=(PortSpec("lan", 10),), engine=True)
+_CLIENT = MachineSpec(name="client", ports=(PortSpec("lan", 20),))
 
 SHAPES = {
     spec.name: spec
@@ -92,12 +115,12 @@ SHAPES = {
         LabSpec(
             name="host-and-outside",
             segments=(LAN,),
-            machines=(_HOST, MachineSpec(name="client", ports=(PortSpec("lan", 20),)), _RESOLVER),
+            machines=(_HOST, _CLIENT, _RESOLVER),
         ),
         LabSpec(
             name="two-hosts",
             segments=(LAN,),
-            machines=(_HOST, MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True), _RESOLVER),
+            machines=(_HOST, MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True), _CLIENT, _RESOLVER),
         ),
         LabSpec(
             name="routed",

@@ -130,7 +130,7 @@ class _Asked:
 def _ports(machine: Machine) -> list[str]:
     """The interfaces to tap: of a machine of somebody's own only those that are netfacts'."""
     if isinstance(machine, VisitedMachine):
-        return [machine.interface(number) for number in range(len(machine.spec.ports))]
+        return [machine.interface(number) for number, port in enumerate(machine.spec.ports) if not port.nic]
     return [""]
 
 

@@ -8,12 +8,15 @@ from functools import partial
 from typing import Any
 
 import requests.exceptions
+from packaging.version import Version
 
 from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
+from netfacts.engine.swarm import node_id
 from netfacts.lab import Vantage, of_machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, OffLimits, ProbeError
+from netfacts.model.fact import engine_version
 from netfacts.topology import removal
 from netfacts.topology.container import Container
 from netfacts.topology.inspected import Created, InspectedNetwork
@@ -28,6 +31,12 @@ Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 _FOREVER = ("sleep", "1d")
 _SETTLED_S = 10.0
 _LABEL = "org.netfacts.check"
+# Drivers whose containers are on the network of the host's interface.
+_ON_THE_WIRE = ("macvlan", "ipvlan")
+_INGRESS = "DOCKER-INGRESS"
+_CLEAN_ENCRYPTION = Version("24.0.0")
+# Modes in which an engine takes no --dns, or has nothing to do with what it names.
+_WITHOUT_DNS = ("none", "host", "container")
 
 
 class Host:
@@ -40,7 +49,7 @@ class Host:
         self._tamper = tamper
         # Names are unlike in every check, so that nothing left behind can answer for another's.
         # Where the host asks somebody's nameservers, a lab's names, and what a check asks for, go to the lab's own.
-        self._nameservers = [] if engine.private or not self.machine.spec.ports else [str(self.machine.lab.resolver)]
+        self._nameservers = [] if engine.private or not self.machine.spec.ports else [self._resolver]
         self._tag = secrets.token_hex(2)
         self.containers: list[Container] = []
         """What the check has made so far."""
@@ -61,6 +70,10 @@ class Host:
         return self.machine.address
 
     @property
+    def _resolver(self) -> str:
+        return str(self.machine.lab.resolver_of(self.name))
+
+    @property
     def vantage(self) -> Vantage:
         """Probes from the machine itself."""
         return of_machine(self.machine)
@@ -73,7 +86,7 @@ class Host:
         if not self.engine.private:
             raise OffLimits("it would change the nameservers of the host", where=self.name)
         text = "".join(f"nameserver {address}\n" for address in addresses) or "# no nameserver\n"
-        self._undo.append(partial(self._write_resolv_conf, f"nameserver {self.machine.lab.resolver}\n"))
+        self._undo.append(partial(self._write_resolv_conf, f"nameserver {self._resolver}\n"))
         self._write_resolv_conf(text)
         if names:
             for address in addresses:
@@ -108,6 +121,10 @@ class Host:
         """
         if ipv6 and not self.engine.private:
             self._require_forwarding()
+        if not self.engine.private and "encrypted" in (options or {}):
+            self._require_clean_encryption()
+        if driver in _ON_THE_WIRE and any(port.nic for port in self.machine.spec.ports):
+            raise OffLimits("it would give containers addresses on somebody's network", where=self.name)
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
@@ -137,6 +154,30 @@ class Host:
         """
         if (self.machine.read("/proc/sys/net/ipv6/conf/all/forwarding")[0] or "").strip() != "1":
             raise OffLimits("the engine would switch IPv6 forwarding on for the whole host", where=self.name)
+
+    def _require_clean_encryption(self) -> None:
+        """Older engines leave an encrypted network's rules where they are when it is removed.
+
+        Raises: OffLimits.
+        """
+        if engine_version(self.engine.info.version) < _CLEAN_ENCRYPTION:
+            raise OffLimits(
+                "the engine would leave rules of an encrypted network on the host, as they all do before "
+                f"{_CLEAN_ENCRYPTION} (moby #45343)",
+                where=self.name,
+            )
+
+    def _require_ingress(self) -> None:
+        """An engine that publishes a service's port makes chains for these, which stay.
+
+        Raises: OffLimits.
+        """
+        if self.engine.execute(["iptables", "-t", "nat", "-S", _INGRESS]).exit_status != 0:
+            raise OffLimits(
+                f"the engine would make its chain {_INGRESS}, and leave it on the host: no service's port has been"
+                " published there yet",
+                where=self.name,
+            )
 
     def require_alone(self, name: str = "bridge") -> None:
         """Need one of the networks that every engine has for this check alone, because it counts what is on it.
@@ -232,7 +273,7 @@ class Host:
                 "publish": dict(publish or {}),
                 "publish_all": publish_all,
                 "links": dict(links or {}),
-                "dns": list(dns) or ([] if mode else self._nameservers),
+                "dns": list(dns) or ([] if mode.partition(":")[0] in _WITHOUT_DNS else self._nameservers),
                 "hosts": dict(hosts or {}),
                 "environment": dict(environment or {}),
                 "labels": self._labels() | dict(labels or {}),
@@ -330,15 +371,18 @@ class Host:
         nodes: Sequence[Host],
         endpoint_mode: str = "dnsrr",
         publish: Mapping[int, int] | None = None,
-        only_on: str = "",
+        only_on: Host | None = None,
     ) -> Service:
-        """Create a service of the probe image with a task on each of the swarm's nodes, or `only_on` the named one.
+        """Create a service of the probe image with a task on each of the swarm's nodes, or `only_on` one of them.
 
         `nodes` are the swarm's hosts, this one first: its manager. `publish` maps a port of all nodes to the tasks'.
         Undo: `close` of the last node, which comes first.
 
         Raises: EngineError with the engine's words.
         """
+        if publish and not self.engine.private:
+            for node in nodes:
+                node._require_ingress()
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
@@ -346,9 +390,10 @@ class Host:
                 "endpoint_mode": endpoint_mode,
                 "publish": dict(publish or {}),
                 "publish_mode": "ingress",
-                "only_on": only_on,
+                "only_on": node_id(only_on.engine) if only_on else "",
                 "image": self.engine.image,
                 "command": list(_FOREVER),
+                "labels": self._labels(),
             }
         )
         engines = [host.engine for host in nodes]

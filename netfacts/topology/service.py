@@ -128,23 +128,26 @@ def _remove(engine: Engine, container: str) -> None:
 
 
 def create(request: dict[str, Any], nodes: Sequence[Engine]) -> Service:
-    """Create a service as `request` says: `name`, `network` (its ID), `endpoint_mode`, `image`, `command`, `only_on`.
+    """Create a service as `request` says: `name`, `network` (its ID), `endpoint_mode`, `image`, `command`, `labels`.
 
-    And `publish` (nodes' port → tasks' port) in `publish_mode`, ingress or host. `only_on` is a node's name or "".
+    And `publish` (nodes' port → tasks' port) in `publish_mode`, ingress or host. `only_on` is a node's ID or "".
 
     Raises: docker.errors.APIError.
     """
     # What is done on each node is to be seen at once: nothing waits for a process that takes no notice of SIGTERM.
-    container = ContainerSpec(request["image"], args=request["command"], stop_signal="SIGKILL")
+    container = ContainerSpec(
+        request["image"], args=request["command"], stop_signal="SIGKILL", labels=request["labels"]
+    )
     created = nodes[0].api.create_service(  # type: ignore[no-untyped-call]
         # A task that has ended is followed at once by another, and not after five seconds.
         TaskTemplate(
             container,
             networks=[NetworkAttachmentConfig(request["network"])],
             restart_policy=RestartPolicy(condition="any", delay=0),
-            placement=Placement(constraints=[f"node.hostname=={request['only_on']}"]) if request["only_on"] else None,
+            placement=Placement(constraints=[f"node.id=={request['only_on']}"]) if request["only_on"] else None,
         ),
         name=request["name"],
+        labels=request["labels"],
         mode=ServiceMode("global"),
         endpoint_spec=EndpointSpec(
             mode=request["endpoint_mode"],

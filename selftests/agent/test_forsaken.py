@@ -19,11 +19,13 @@ _INIT = "import sys; from netfacts.agent.init import Init; Init(reader=0, writer
 
 
 class Engine:
-    """What is asked of an engine by a farewell: it has nothing, and remembers the questions."""
+    """What is asked of an engine by a farewell: it remembers the questions, and answers as it is told to."""
 
     def __init__(self, path: Path) -> None:
         self.path = str(path)
         self.asked: list[str] = []
+        self.answers: dict[str, list[tuple[int, object]]] = {}
+        """A question's first words → its answers in turn, the last one for good."""
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(self.path)
         self._socket.listen()
@@ -37,8 +39,15 @@ class Engine:
             except OSError:
                 return
             with connection:
-                self.asked.append(connection.recv(4096).decode().partition("\r\n")[0])
-                connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+                asked = connection.recv(4096).decode().partition("\r\n")[0]
+                self.asked.append(asked)
+                status, said = self._answer(asked.split("?")[0].removesuffix(" HTTP/1.1"))
+                body = json.dumps(said).encode()
+                connection.sendall(f"HTTP/1.0 {status} -\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    def _answer(self, question: str) -> tuple[int, object]:
+        answers = self.answers.get(question, [(200, [])])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
@@ -74,6 +83,7 @@ def test_agent_that_hears_nothing_says_farewell(engine: Engine, tmp_path: Path) 
         assert process.wait(_ENDS_S) == 0
 
     assert [line.split("?")[0] for line in engine.asked] == [
+        "GET /services",
         "GET /containers/json",
         "GET /networks",
         "GET /images/json",
@@ -92,7 +102,45 @@ def test_agent_whose_answer_nobody_reads_says_farewell(engine: Engine) -> None:
 
         assert process.wait(_ENDS_S) == 0
 
-    assert len(engine.asked) == 3
+    assert len(engine.asked) == 4
+
+
+def test_what_another_host_still_uses_is_removed_when_it_no_longer_does(engine: Engine) -> None:
+    with _agent(0.0) as process:
+        owner = _ask(process, "bid-farewell", socket=engine.path, label="org.example")
+        assert isinstance(owner, dict)
+        mesh = {"Id": "mesh", "Labels": {"org.example": owner["owner"]}}
+        web = {"ID": "web", "Spec": {"Labels": {"org.example": owner["owner"]}}}
+        foreign = {"Id": "theirs", "Labels": {"org.example": "netfacts-1-1"}}
+        engine.answers = {
+            "GET /services": [(200, [web]), (200, [])],
+            "GET /networks": [(200, [mesh, foreign]), (200, [mesh, foreign]), (200, [foreign])],
+            "DELETE /networks/mesh": [(403, {"message": "in use"}), (204, None)],
+        }
+        assert process.stdin is not None
+        process.stdin.close()
+
+        assert process.wait(_ENDS_S) == 0
+
+    removed = [line.split()[1] for line in engine.asked if line.startswith("DELETE")]
+    assert removed == ["/services/web", "/networks/mesh", "/networks/mesh"]
+
+
+def test_worker_of_a_swarm_has_no_services_and_says_farewell_to_the_rest(engine: Engine) -> None:
+    with _agent(0.0) as process:
+        owner = _ask(process, "bid-farewell", socket=engine.path, label="org.example")
+        assert isinstance(owner, dict)
+        box = {"Id": "box", "Labels": {"org.example": owner["owner"]}}
+        engine.answers = {
+            "GET /services": [(503, {"message": "This node is not a swarm manager."})],
+            "GET /containers/json": [(200, [box])],
+        }
+        assert process.stdin is not None
+        process.stdin.close()
+
+        assert process.wait(_ENDS_S) == 0
+
+    assert any(line.startswith("DELETE /containers/box") for line in engine.asked)
 
 
 def test_only_one_visits_a_machine_at_a_time() -> None:

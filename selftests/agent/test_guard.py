@@ -7,7 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -73,6 +73,7 @@ def test_processes_are_left_alone(op: str) -> None:
         ["nft", "-j", "list", "ruleset"],
         ["conntrack", "-L"],
         ["docker", "create", "--label", "x=y", "image"],
+        ["nsenter", "--net=/proc/7/root/var/run/docker/netns/1-abc0123def", "bridge", "-j", "fdb", "show"],
     ],
 )
 def test_reading_passes(argv: list[str]) -> None:
@@ -101,6 +102,10 @@ def test_reading_passes(argv: list[str]) -> None:
         ["ss", "-K"],
         ["bridge", "fdb", "flush", "dev", "docker0"],
         ["journalctl", "--vacuum-size=1"],
+        ["nsenter", "--net=/proc/1/ns/net", "bridge", "-j", "fdb", "show"],
+        ["nsenter", "--net=/proc/7/root/run/docker/netns/../../../x", "bridge", "-j", "fdb", "show"],
+        ["nsenter", "--net=/proc/7/root/run/docker/netns/1-a", "bridge", "fdb", "flush"],
+        ["nsenter", "--net=/proc/7/root/run/docker/netns/1-a", "sh"],
     ],
 )
 def test_what_may_change_the_host_does_not_pass(argv: list[str]) -> None:
@@ -230,10 +235,10 @@ def test_cable_that_begins_in_the_machine_itself_is_refused(
         Guard().check("plug", "", _cable(os.getpid(), agent_in_own_network))
 
 
-@pytest.mark.parametrize("pid", [os.getppid(), os.getpid()])
-def test_cable_to_who_is_no_agent_is_refused(agent_in_own_network: int, pid: int) -> None:
+@pytest.mark.parametrize("pid_of", [os.getppid, os.getpid])
+def test_cable_to_who_is_no_agent_is_refused(agent_in_own_network: int, pid_of: Callable[[], int]) -> None:
     with pytest.raises(OffLimits):
-        Guard().check("plug", "", _cable(agent_in_own_network, pid, _OWN))
+        Guard().check("plug", "", _cable(agent_in_own_network, pid_of(), _OWN))
 
 
 @pytest.mark.parametrize(("interface", "passes"), [(_OWN, True), ("eth0", False), ("docker0", False)])

@@ -78,14 +78,14 @@ def test_unknown_target_is_refused_with_the_known_ones(netfacts: Netfacts) -> No
 
     assert (done.returncode, done.stderr) == (
         4,
-        "netfacts: 'vm' is no target\n  → one of: embedded, local, ssh://[user@]vm[:port]\n",
+        "netfacts: 'vm' is no target\n  → one of: embedded, local, ssh://[user@]vm[:port],…\n",
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--target", "ssh://lab@vm1,lab@vm2"], "a visit goes to one VM"),
+        (["--target", "ssh://lab@vm1,lab@vm1"], "a visit goes to each VM once"),
         (["--target", "ssh://"], "names no VM"),
         (["--ssh-config", "/etc/ssh/ssh_config"], "--ssh-config is for ssh"),
         (["--target", "ssh://vm1", "--ssh-config", "/nowhere"], "no such configuration"),

@@ -53,9 +53,12 @@ class _Machine:
     address: str = "198.51.100.10"
     released: list[int] = field(default_factory=list)
 
-    def path(self, path: str) -> str:
-        """As the machine sees it: there are no files."""
-        return f"/nonexistent{path}"
+    def inode(self, path: str) -> int:
+        """Say that there are no files."""
+        return 0
+
+    def text(self, path: str) -> str | None:
+        """Say that there are no files."""
 
     def release(self, inode: int) -> None:
         """Note it."""
@@ -223,7 +226,7 @@ def test_any_answer_to_anything_is_a_value_or_an_engine_error(body: bytes, statu
     _is_value_or_engine_error(lambda: host.remove(net), "network net", "host")
     _is_value_or_engine_error(box.logs, "box", "host")
     _is_value_or_engine_error(lambda: box.run("true").exit_status, "true in box", "host")
-    _is_value_or_engine_error(Service([engine], "s", "svc").addresses, "svc", "host")
+    _is_value_or_engine_error(Service([engine], "s", "svc", "n" * 64, 1).addresses, "svc", "host")
 
 
 @settings(deadline=None)

@@ -23,8 +23,8 @@ from netfacts.model.errors import UsageError
     ],
 )
 def test_target_is_read_and_said_again(target: str, destination: Destination) -> None:
-    assert Destination.parse(target) == destination
-    assert Destination.parse(f"{SCHEME}{destination}") == destination
+    assert Destination.parse(target) == [destination]
+    assert Destination.parse(f"{SCHEME}{destination}") == [destination]
 
 
 @pytest.mark.parametrize(
@@ -51,20 +51,30 @@ def test_what_names_no_vm_is_refused(target: str) -> None:
         Destination.parse(target)
 
 
-def test_several_vms_are_refused_with_what_can_be_had() -> None:
-    with pytest.raises(UsageError) as caught:
-        Destination.parse("ssh://lab@vm1,lab@vm2")
+@pytest.mark.parametrize("target", ["ssh://lab@vm1,vm2:22", "ssh://lab@vm1,ssh://vm2:22"])
+def test_several_vms_are_read_in_their_order(target: str) -> None:
+    assert Destination.parse(target) == [Destination("vm1", "lab"), Destination("vm2", "", 22)]
 
-    assert "a visit goes to one VM" in str(caught.value)
-    assert "names 2" in str(caught.value)
+
+@pytest.mark.parametrize("target", ["ssh://vm1,", "ssh://,vm1", "ssh://vm1,,vm2", "ssh://vm1, vm2"])
+def test_a_gap_between_vms_is_refused(target: str) -> None:
+    with pytest.raises(UsageError, match="names no VM"):
+        Destination.parse(target)
+
+
+def test_one_vm_named_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="each VM once"):
+        Destination.parse("ssh://vm1,vm2,vm1")
 
 
 @given(st.text())
 def test_anything_else_is_a_destination_or_a_refusal(text: str) -> None:
     try:
-        found = Destination.parse(SCHEME + text)
+        destinations = Destination.parse(SCHEME + text)
     except UsageError:
         return
-    assert not found.host.startswith("-")
-    assert not found.user.startswith("-")
-    assert not set("\n\t @,") & set(found.host + found.user)
+    assert destinations
+    for found in destinations:
+        assert not found.host.startswith("-")
+        assert not found.user.startswith("-")
+        assert not set("\n\t @,") & set(found.host + found.user)

@@ -70,7 +70,7 @@ def lab_line(shape: str) -> LabLine:
                     PortLine(
                         name=f"eth{number}",
                         segment=port.segment,
-                        addresses=[str(one) for one in spec.segment(port.segment).interface(port.number)],
+                        addresses=[str(one) for one in spec.interfaces(port)],
                     )
                     for number, port in enumerate(machine.ports)
                 ],

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from netfacts.engine.installed import RUN_LABEL
 from netfacts.lab.remote import PATIENCE
 from netfacts.lab.wait import until
+from netfacts.model.errors import LabError
 from selftests.vm.image import ROOT, STRANGER
 from selftests.vm.machine import VirtualMachine
 
@@ -23,16 +25,19 @@ from selftests.vm.machine import VirtualMachine
 _RUN_S = 600.0
 _GONE_S = 180.0
 _AGENTS_S = 20
+_OF_SWARMS = ("overlay.vxlan", "swarm.vip", "swarm.ingress", "publish.basic")
+# This engine would leave rules of it on the VM.
+_LEFT_OUT = "overlay.encrypted"
 
 
 class Visit:
-    """A `netfacts run` of a VM under way."""
+    """A `netfacts run` of VMs under way."""
 
-    def __init__(self, vm: VirtualMachine, out: Path, *arguments: str, user: str = "") -> None:
+    def __init__(self, vms: Sequence[VirtualMachine], out: Path, *arguments: str, user: str = "") -> None:
         self.out = out
         self._said = out.with_suffix(".said")
-        target = f"ssh://{user}@{vm.name}" if user else f"ssh://{vm.name}"
-        argv = [sys.executable, "-m", "netfacts", "run", "--target", target, "--ssh-config", str(vm.ssh_config)]
+        target = "ssh://" + ",".join(f"{user}@{vm.name}" if user else vm.name for vm in vms)
+        argv = [sys.executable, "-m", "netfacts", "run", "--target", target, "--ssh-config", str(vms[0].ssh_config)]
         self.began = time.monotonic()
         with self._said.open("w") as said:
             self.process = subprocess.Popen(
@@ -72,14 +77,43 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a visit. Undo: it is killed."""
     started: list[Visit] = []
 
-    def start(vm: VirtualMachine, *arguments: str, user: str = "") -> Visit:
-        started.append(Visit(vm, tmp_path / f"out{len(started)}", *arguments, user=user))
+    def start(*vms: VirtualMachine, select: str, user: str = "") -> Visit:
+        started.append(Visit(vms, tmp_path / f"out{len(started)}", "-k", select, user=user))
         return started[-1]
 
     yield start
     for visit in started:
         visit.process.kill()
         visit.process.wait()
+
+
+@pytest.fixture
+def swarm(two_vms: tuple[VirtualMachine, VirtualMachine]) -> Iterator[tuple[VirtualMachine, VirtualMachine]]:
+    """Two VMs whose engines are a swarm that has published a port, with the modules that its facts need.
+
+    Undo: they leave it.
+    """
+    manager, worker = two_vms
+    for vm in two_vms:
+        vm.sudo("modprobe", "-a", "ip_vs", "esp4").checked("could not load modules", LabError)
+    join = ("docker", "swarm", "join", "--advertise-addr", str(worker.ipv4))
+    init = manager.sudo("docker", "swarm", "init", "--advertise-addr", str(manager.ipv4))
+    init.checked("could not begin a swarm", LabError)
+    token = manager.sudo("docker", "swarm", "join-token", "-q", "worker").out.strip()
+    worker.sudo(*join, "--token", token, f"{manager.ipv4}:2377").checked("could not join", LabError)
+    # No image is needed for that: nodes publish the port whether there are tasks or not.
+    publish = ("--detach", "--no-resolve-image", "--name", "once", "--publish", "9:9", "nothing:at-all")
+    manager.sudo("docker", "service", "create", *publish).checked("could not publish a port", LabError)
+    for vm in two_vms:
+        until(partial(_has_published, vm), what="the chain of published ports", timeout_s=_GONE_S)
+    manager.sudo("docker", "service", "rm", "once")
+    yield two_vms
+    for vm in (worker, manager):
+        vm.sudo("docker", "swarm", "leave", "--force")
+
+
+def _has_published(vm: VirtualMachine) -> bool:
+    return vm.sudo("iptables", "-t", "nat", "-S", "DOCKER-INGRESS").exit_status == 0
 
 
 def left(vm: VirtualMachine) -> list[str]:
@@ -93,7 +127,7 @@ def left(vm: VirtualMachine) -> list[str]:
 
 def test_visit_conforms_and_leaves_nothing(vm: VirtualMachine, start: Start) -> None:
     # Few: emulated, each takes ten seconds, and a minute where others want the processor, too.
-    visit = start(vm, "-k", "publish.basic or alias.short-id or host-reachable")
+    visit = start(vm, select="publish.basic or alias.short-id or host-reachable")
 
     status = visit.wait()
 
@@ -107,8 +141,26 @@ def test_visit_conforms_and_leaves_nothing(vm: VirtualMachine, start: Start) -> 
     assert left(vm) == []
 
 
+def test_two_hosts_and_a_client_are_visited_together(
+    swarm: tuple[VirtualMachine, VirtualMachine], client_vm: VirtualMachine, start: Start
+) -> None:
+    """Overlays, services and their ports between real machines: also what labs on one kernel may lack."""
+    visit = start(*swarm, client_vm, select=" or ".join((*_OF_SWARMS, _LEFT_OUT)))
+
+    status = visit.wait()
+
+    assert status == 0, visit.said()
+    verdicts = {line["fact"]: (line["verdict"], line["reason"]) for line in visit.lines("verdict")}
+    verdict, reason = verdicts.pop(_LEFT_OUT)
+    assert (verdict, "leave rules of an encrypted network" in reason) == ("not_exercised", True)
+    assert verdicts == dict.fromkeys(_OF_SWARMS, ("conforms", ""))
+    assert visit.lines("host")[0]["left"] == []
+    for vm in (*swarm, client_vm):
+        assert left(vm) == []
+
+
 def test_user_without_sudo_is_refused(vm: VirtualMachine, start: Start) -> None:
-    visit = start(vm, "-k", "alias", user=STRANGER)
+    visit = start(vm, select="alias", user=STRANGER)
 
     assert visit.wait() == 4
     assert "a password is required" in visit.said()
@@ -117,7 +169,7 @@ def test_user_without_sudo_is_refused(vm: VirtualMachine, start: Start) -> None:
 
 
 def test_pulled_cable_is_inconclusive_and_the_vm_is_clean_when_it_is_back(vm: VirtualMachine, start: Start) -> None:
-    visit = start(vm, "-k", "publish.basic or alias.short-id or host-reachable")
+    visit = start(vm, select="publish.basic or alias.short-id or host-reachable")
     visit.until_verdicts(1)
     vm.unplug()
     try:

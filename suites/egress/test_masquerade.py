@@ -82,7 +82,7 @@ def test_ping_arrives_outside_from_the_hosts_address(
     (direct,) = ask(icmp(host.vantage, client.machine.address))
     claim.control(seen(direct, Outcome.CONNECTED, control=True))
 
-    with act, capture(client, "eth0") as arrived:
+    with act, capture(client, client.machine.interface()) as arrived:
         ask(*(icmp(box.vantage, client.machine.address, nonce=box.name) for box in boxes))
 
     pings = [packet for box in boxes for packet in arrived.carrying(box.name)]

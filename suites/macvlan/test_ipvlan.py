@@ -19,6 +19,7 @@ from netfacts.verdict import equal, seen, source_is
 _PORT = 8080
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("ipvlan.l2")
 def test_container_has_the_mac_of_its_parent(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """An ipvlan container is on the segment with the MAC of its host's interface; its host does not reach it.

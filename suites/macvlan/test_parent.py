@@ -38,6 +38,7 @@ def _address(host: Host) -> str:
     return str(host.machine.lab.segment("lan").ipv4[77])
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("macvlan.basic")
 def test_container_is_on_the_segment_with_its_own_mac(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """A macvlan container and an outside client reach each other directly; the client sees its MAC and its address.
@@ -85,6 +86,7 @@ def _(stage: Stage) -> None:
     done.checked("could not set the neighbour", LabError)
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("macvlan.host-isolated")
 def test_own_host_does_not_reach_the_container(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """A macvlan container is reached by others on the segment, and not by its own host.
@@ -115,6 +117,7 @@ def _ip(host: Host, *words: str, net: str = "") -> None:
     host.machine.execute(["ip", *words], net=net).checked("could not change a link", LabError)
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("macvlan.multi-parent")
 def test_second_network_on_a_parent_is_accepted(host: Host, act: Act, claim: Claim) -> None:
     """Two macvlan networks can have the same parent."""
@@ -142,6 +145,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"options": {**request["options"], "macvlan_mode": "passthru"}} if second else request
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("macvlan.no-gw-default")
 def test_no_default_route_without_gateway(host: Host, act: Act, claim: Claim) -> None:
     """On a macvlan network made without --gateway, a container has no default route."""

@@ -22,6 +22,7 @@ _SUBNET = IPv4Network("10.77.6.0/24")
 _CLIENT, _ADDRESS = str(_SUBNET[20]), str(_SUBNET[77])
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("macvlan.8021q")
 @pytest.mark.own_lab
 def test_vlan_of_the_parent_comes_and_goes_with_the_network(

@@ -79,7 +79,7 @@ def test_overlay_packets_travel_in_vxlan(host: Host, host2: Host, act: Act, clai
     act.settle(lambda: await_gossip(mesh, web, box))
     device = _on(mesh.subnet, box)
 
-    with act, capture(host.vantage, "eth0") as wire, capture(box.vantage, device.name) as inside:
+    with act, capture(host.vantage, host.machine.interface()) as wire, capture(box.vantage, device.name) as inside:
         (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
 
     outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
@@ -113,10 +113,10 @@ def test_overlay_interface_leaves_room_for_vxlan(host: Host, host2: Host, act: A
     mesh = host.network("mesh", driver="overlay", attachable=True)
     web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     act.settle(lambda: await_gossip(mesh, web, box))
-    beneath = [interface(one.vantage, "eth0").mtu_bytes for one in (host, host2)]
-    claim.control(equal("MTU of the hosts' eth0", beneath, [_HOST_MTU, _HOST_MTU], control=True))
+    beneath = [interface(one.vantage, one.machine.interface()).mtu_bytes for one in (host, host2)]
+    claim.control(equal("MTU of the hosts' interfaces", beneath, [_HOST_MTU, _HOST_MTU], control=True))
 
-    with act, capture(host.vantage, "eth0") as wire:
+    with act, capture(host.vantage, host.machine.interface()) as wire:
         devices = [_on(mesh.subnet, container) for container in (web, box)]
         fits, exceeds = ask(
             *(_whole(box, web.address_on(mesh.name), size) for size in (_OVERLAY_MTU, _OVERLAY_MTU + 1))
@@ -164,7 +164,7 @@ def test_encrypted_overlay_travels_in_esp(host: Host, host2: Host, act: Act, cla
     act.settle(lambda: await_gossip(mesh, web, box))
     device = _on(mesh.subnet, box)
 
-    with act, capture(host.vantage, "eth0") as wire:
+    with act, capture(host.vantage, host.machine.interface()) as wire:
         (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
 
     claim.show("on the first host's eth0, meanwhile", wire.text())

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from fixtures.claim import Act, Claim
-from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.lab import Vantage, of_machine
+from netfacts.lab import Vantage
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
@@ -135,48 +134,47 @@ def _(stage: Stage) -> None:
 
 @pytest.mark.fact("swarm.ingress")
 def test_published_port_of_a_service_is_answered_by_every_node(
-    live: LiveLab, host: Host, host2: Host, act: Act, claim: Claim
+    host: Host, host2: Host, client: Vantage, act: Act, claim: Claim
 ) -> None:
     """Both nodes answer at a service's published port, though one has no task; the task does not see the client.
 
-    resolver ── lan ─┬─ host [ web ]
-                     └─ host2
+    client ── lan ─┬─ host [ web ]
+                   └─ host2
     """
-    outside = of_machine(live.lab["resolver"])
     mesh = host.network("mesh", driver="overlay", attachable=True)
     web = host.service(
-        "web", network=mesh, nodes=(host, host2), endpoint_mode="vip", publish={_NODE_PORT: _PORT}, only_on=host.name
+        "web", network=mesh, nodes=(host, host2), endpoint_mode="vip", publish={_NODE_PORT: _PORT}, only_on=host
     )
     web.running()
     (task,) = web.containers()
     listen(task.vantage, _PORT)
-    act.settle(lambda: _await_answer(outside, host, host2))
+    act.settle(lambda: _await_answer(client, host, host2))
 
     with act:
-        answers = ask(*(tcp(outside, node.address, _NODE_PORT, timeout_s=2.0) for node in (host, host2)))
+        answers = ask(*(tcp(client, node.address, _NODE_PORT, timeout_s=2.0) for node in (host, host2)))
 
     ingress = host.predefined("ingress").subnet
     claim.judge(
         *(seen(answer, Outcome.CONNECTED) for answer in answers),
-        *(equal(f"who answered {answer.probe}", answer.name, task.name, vantage=outside) for answer in answers),
+        *(equal(f"who answered {answer.probe}", answer.name, task.name, vantage=client) for answer in answers),
         *(
             holds(
                 f"source of {answer.probe}, as the task saw it",
                 answer.peer != "" and ip_address(answer.peer) in ip_network(ingress),
                 answer.peer,
                 expected=f"an address in {ingress}",
-                vantage=outside,
+                vantage=client,
             )
             for answer in answers
         ),
     )
 
 
-def _await_answer(outside: Vantage, *nodes: Host) -> None:
+def _await_answer(client: Vantage, *nodes: Host) -> None:
     """Wait until every node answers; no error where one never does: that is for the check to see."""
 
     def all_answer() -> bool:
-        answers = ask(*(tcp(outside, node.address, _NODE_PORT, timeout_s=1.0) for node in nodes))
+        answers = ask(*(tcp(client, node.address, _NODE_PORT, timeout_s=1.0) for node in nodes))
         return all(answer.outcome is Outcome.CONNECTED for answer in answers)
 
     with contextlib.suppress(LabError):

@@ -22,6 +22,7 @@ _HOST_PORT, _OTHER_HOST_PORT = 20080, 20081
 _LOOPBACK = "127.0.0.1"
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("publish.localhost-neighbour")
 @pytest.mark.own_lab
 def test_neighbour_does_not_get_to_a_port_published_on_loopback(

@@ -20,6 +20,7 @@ _PORT = 8080
 _MODE = "com.docker.network.bridge.gateway_mode_ipv4"
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("gwmode.nat-unprotected")
 def test_nat_unprotected_opens_unpublished_ports_to_who_has_a_route(
     host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim

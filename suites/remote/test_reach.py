@@ -65,6 +65,7 @@ def _let_everything_in(stage: Stage) -> None:
     stage.iptables("-t", "raw", "-F", "PREROUTING")
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("remote.routed-unpublished")
 def test_route_through_the_host_does_not_open_unpublished_ports(
     host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
@@ -99,6 +100,7 @@ def _(stage: Stage) -> None:
     _let_everything_in(stage)
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("remote.routed-unpublished-accept")
 @pytest.mark.sysctl({"net.ipv4.ip_forward": "1"})
 def test_unpublished_ports_stay_closed_where_forward_accepts(
@@ -139,6 +141,7 @@ def _(stage: Stage) -> None:
     stage.iptables("-t", "raw", "-F", "PREROUTING")
 
 
+@pytest.mark.own_segment
 @pytest.mark.fact("remote.routed-published")
 def test_route_through_the_host_leads_to_published_ports(
     host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim

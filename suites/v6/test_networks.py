@@ -30,11 +30,11 @@ def test_ipv6_leaves_from_the_hosts_address_by_default(host: Host, client: Vanta
     [box] ── six ── host ── eth0 ── lan ── client: capture on eth0
     """
     box = host.container("box", network=host.network("six", ipv6=True, subnet6=_SUBNET6))
-    (own, outside) = (machine.addresses[1] for machine in (host.machine, client.machine))
+    own, outside = host.machine.address6, client.machine.address6
     (direct,) = ask(icmp(host.vantage, outside))
     claim.control(seen(direct, Outcome.CONNECTED, control=True))
 
-    with act, capture(client, "eth0") as arrived:
+    with act, capture(client, client.machine.interface()) as arrived:
         ask(icmp(box.vantage, outside, nonce=box.name, timeout_s=0.5))
 
     pings = [packet for packet in arrived.carrying(box.name) if packet.destination == outside]
