@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from netfacts.agent.stamp import is_dead, owner
 
-_CALL_S = 20.0
+_CALL_S = 60.0
 # What another host's agent removes at the same time may use what is removed here.
 _TOGETHER_S = 15.0
 _AGAIN_S = 0.25
@@ -67,9 +67,18 @@ def _remove(engine: str, label: str, chosen: Callable[[str], bool]) -> tuple[lis
     for listing, noun, path in _KINDS:
         for identity, stamp in _labelled(engine, listing, label):
             if chosen(stamp):
-                status, _ = _ask(engine, "DELETE", path.format(identity))
-                (removed if status < _REFUSED or status == _GONE else refused).append(f"{noun} {identity}")
+                gone = _delete(engine, path.format(identity))
+                (removed if gone else refused).append(f"{noun} {identity}")
     return removed, refused
+
+
+def _delete(engine: str, path: str) -> bool:
+    """Say whether it is gone; a slow answer about one thing leaves the others to be removed."""
+    try:
+        status, _ = _ask(engine, "DELETE", path)
+    except TimeoutError:
+        return False
+    return status < _REFUSED or status == _GONE
 
 
 def _labelled(engine: str, listing: str, label: str) -> Iterator[tuple[str, str]]:

@@ -38,7 +38,7 @@ _READERS = {
     "docker": (re.compile(r".*"), re.compile(r".*", re.DOTALL)),
 }
 # What these change is of the network namespace that they run in; any other program might write to the machine's disk.
-_NETWORK_TOOLS = frozenset(_READERS) - {"journalctl", "docker"}
+_NETWORK_TOOLS = frozenset(_READERS) - {"journalctl", "docker", "nsenter"}
 # By these `ip` leaves that namespace, or runs a program.
 _LEAVING = frozenset(("netns", "vrf", "-n", "-netns", "-b", "-batch"))
 

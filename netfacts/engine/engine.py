@@ -29,7 +29,6 @@ from netfacts.run import Finished
 
 _READY_S = 60.0
 _STOP_S = 15.0
-_CALL_S = 30
 # What 28 and later print after a flag that they do not know: two screens that would hide the flag's name.
 _USAGE = re.compile(r"^Usage:\s+dockerd.*?(?=^, Code:|\Z)", re.MULTILINE | re.DOTALL)
 # The machine's own daemon.json is not the subject.
@@ -71,6 +70,8 @@ class Engine:
     """What it calls the probe image."""
     private = True
     """Whether nobody else uses it."""
+    call_s = 30
+    """How long it may take over an answer: what one that hangs costs a check."""
     labels: Mapping[str, str] = MappingProxyType({})
     """What everything bears that is made on it, besides what a check gives."""
 
@@ -218,7 +219,7 @@ class Engine:
     @cached_property
     def api(self) -> docker.APIClient:
         """The SDK's client, at the API version that the engine speaks."""
-        client = docker.APIClient(base_url=self._url(), version="auto", timeout=_CALL_S)
+        client = docker.APIClient(base_url=self._url(), version="auto", timeout=self.call_s)
         # A socket of the lab needs no proxy and no .netrc of the user's, and requests looks for both on every call.
         client.trust_env = False
         return client

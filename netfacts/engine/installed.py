@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Never
 
 from netfacts.engine.engine import Engine
@@ -24,6 +23,8 @@ class InstalledEngine(Engine):
     """A dockerd of the machine that a lab's host is."""
 
     private = False
+    # It may have more to do, on a slower machine.
+    call_s = 120
     flags: tuple[str, ...] = ()
 
     def __init__(
@@ -126,13 +127,6 @@ class InstalledEngine(Engine):
         except ProbeError:
             return ""
         return done.out
-
-    @cached_property
-    def configuration(self) -> str:
-        """Its flags and its daemon.json, for whoever reads the report; "" where both say nothing."""
-        named = [flag.partition("=")[2] for flag in self.flags if flag.startswith("--config-file=")]
-        (text,) = self.machine.read(*(named or ["/etc/docker/daemon.json"])[:1])
-        return "\n".join(filter(None, (" ".join(self.flags), (text or "").strip())))
 
 
 def _live_together(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -9,8 +9,6 @@ import requests.exceptions
 from netfacts.engine import Engine
 from netfacts.model.errors import ProbeError
 
-_ANSWER_S = 10.0
-
 
 @dataclass(frozen=True)
 class Reply:
@@ -28,7 +26,7 @@ def fetch(engine: Engine, path: str, *, version: str) -> Reply:
     """
     api = engine.api
     try:
-        response = api.get(f"{api.base_url}/v{version}{path}", timeout=_ANSWER_S)
+        response = api.get(f"{api.base_url}/v{version}{path}", timeout=engine.call_s)
     except requests.exceptions.RequestException as error:
         raise ProbeError(f"the engine did not answer GET /v{version}{path}", returned=str(error)) from None
     return Reply(version, response.status_code, response.text.strip())
