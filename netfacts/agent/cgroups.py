@@ -29,8 +29,12 @@ def remove(name: str, *, root: Path = ROOT) -> list[Path]:
 
 def sweep(is_dead: Callable[[str], bool], *, root: Path = ROOT) -> list[Path]:
     """Remove the cgroup folders whose names `is_dead` says yes to. Gives those that were removed."""
-    names = {entry.name for top in _tops(root) for entry in top.iterdir() if entry.is_dir()}
-    return [folder for name in sorted(names) if is_dead(name) for folder in remove(name, root=root)]
+    return [folder for name in sorted(filter(is_dead, names(root=root))) for folder in remove(name, root=root)]
+
+
+def names(*, root: Path = ROOT) -> set[str]:
+    """Give the names of the uppermost cgroup folders, in whatever hierarchy."""
+    return {entry.name for top in _tops(root) for entry in top.iterdir() if entry.is_dir()}
 
 
 def _tops(root: Path) -> Iterator[Path]:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from netfacts.agent import protocol
+from netfacts.agent import farewell, protocol
+from netfacts.agent.stamp import owner
 
 _ENDS_S = 30.0
+_NEVER = 0
+"""The status of an answer that does not come."""
 _INIT = "import sys; from netfacts.agent.init import Init; Init(reader=0, writer=1, patience_s={}).run()"
 
 
@@ -42,6 +45,10 @@ class Engine:
                 asked = connection.recv(4096).decode().partition("\r\n")[0]
                 self.asked.append(asked)
                 status, said = self._answer(asked.split("?")[0].removesuffix(" HTTP/1.1"))
+                if status == _NEVER:
+                    # Until whoever asked has given up.
+                    connection.recv(1)
+                    continue
                 body = json.dumps(said).encode()
                 connection.sendall(f"HTTP/1.0 {status} -\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
@@ -107,10 +114,10 @@ def test_agent_whose_answer_nobody_reads_says_farewell(engine: Engine) -> None:
 
 def test_what_another_host_still_uses_is_removed_when_it_no_longer_does(engine: Engine) -> None:
     with _agent(0.0) as process:
-        owner = _ask(process, "bid-farewell", socket=engine.path, label="org.example")
-        assert isinstance(owner, dict)
-        mesh = {"Id": "mesh", "Labels": {"org.example": owner["owner"]}}
-        web = {"ID": "web", "Spec": {"Labels": {"org.example": owner["owner"]}}}
+        said = _ask(process, "bid-farewell", socket=engine.path, label="org.example")
+        assert isinstance(said, dict)
+        mesh = {"Id": "mesh", "Labels": {"org.example": said["owner"]}}
+        web = {"ID": "web", "Spec": {"Labels": {"org.example": said["owner"]}}}
         foreign = {"Id": "theirs", "Labels": {"org.example": "netfacts-1-1"}}
         engine.answers = {
             "GET /services": [(200, [web]), (200, [])],
@@ -126,11 +133,31 @@ def test_what_another_host_still_uses_is_removed_when_it_no_longer_does(engine: 
     assert removed == ["/services/web", "/networks/mesh", "/networks/mesh"]
 
 
+def test_slow_answer_about_one_thing_leaves_the_others_to_be_removed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(farewell, "_CALL_S", 0.5)
+    monkeypatch.setattr(farewell, "_TOGETHER_S", 0.0)
+    things = [{"Id": name, "Labels": {"org.example": owner()}} for name in ("slow", "quick")]
+    engine.answers = {
+        "GET /containers/json": [(200, things)],
+        "DELETE /containers/slow": [(_NEVER, None)],
+        "DELETE /containers/quick": [(204, None)],
+    }
+
+    farewell.Farewell(engine.path, "org.example").carry_out()
+
+    assert [line.split("?")[0] for line in engine.asked if line.startswith("DELETE")] == [
+        "DELETE /containers/slow",
+        "DELETE /containers/quick",
+    ]
+
+
 def test_worker_of_a_swarm_has_no_services_and_says_farewell_to_the_rest(engine: Engine) -> None:
     with _agent(0.0) as process:
-        owner = _ask(process, "bid-farewell", socket=engine.path, label="org.example")
-        assert isinstance(owner, dict)
-        box = {"Id": "box", "Labels": {"org.example": owner["owner"]}}
+        said = _ask(process, "bid-farewell", socket=engine.path, label="org.example")
+        assert isinstance(said, dict)
+        box = {"Id": "box", "Labels": {"org.example": said["owner"]}}
         engine.answers = {
             "GET /services": [(503, {"message": "This node is not a swarm manager."})],
             "GET /containers/json": [(200, [box])],

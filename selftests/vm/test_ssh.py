@@ -26,6 +26,7 @@ _RUN_S = 600.0
 _GONE_S = 180.0
 _AGENTS_S = 20
 _OF_SWARMS = ("overlay.vxlan", "swarm.vip", "swarm.ingress", "publish.basic")
+_IMAGE = "once:1"
 # This engine would leave rules of it on the VM.
 _LEFT_OUT = "overlay.encrypted"
 
@@ -101,19 +102,30 @@ def swarm(two_vms: tuple[VirtualMachine, VirtualMachine]) -> Iterator[tuple[Virt
     init.checked("could not begin a swarm", LabError)
     token = manager.sudo("docker", "swarm", "join-token", "-q", "worker").out.strip()
     worker.sudo(*join, "--token", token, f"{manager.ipv4}:2377").checked("could not join", LabError)
-    # No image is needed for that: nodes publish the port whether there are tasks or not.
-    publish = ("--detach", "--no-resolve-image", "--name", "once", "--publish", "9:9", "nothing:at-all")
-    manager.sudo("docker", "service", "create", *publish).checked("could not publish a port", LabError)
+    for vm in two_vms:
+        imported = vm.sudo("sh", "-c", f"tar -C / -c bin/busybox | docker import - {_IMAGE}")
+        imported.checked("could not make an image", LabError)
+    # Nodes publish a port, and make the chain for it, when there is a task.
+    publish = ("--detach", "--no-resolve-image", "--mode", "global", "--name", "once", "--publish", "9:9")
+    service = manager.sudo("docker", "service", "create", *publish, _IMAGE, "/bin/busybox", "sleep", "1d")
+    service.checked("could not publish a port", LabError)
     for vm in two_vms:
         until(partial(_has_published, vm), what="the chain of published ports", timeout_s=_GONE_S)
-    manager.sudo("docker", "service", "rm", "once")
+    manager.sudo("docker", "service", "rm", "once").checked("could not remove it", LabError)
+    for vm in two_vms:
+        until(partial(_has_no_container, vm), what=f"no container to be on {vm.name}", timeout_s=_GONE_S)
     yield two_vms
     for vm in (worker, manager):
         vm.sudo("docker", "swarm", "leave", "--force")
+        vm.sudo("docker", "image", "rm", "--force", _IMAGE)
 
 
 def _has_published(vm: VirtualMachine) -> bool:
     return vm.sudo("iptables", "-t", "nat", "-S", "DOCKER-INGRESS").exit_status == 0
+
+
+def _has_no_container(vm: VirtualMachine) -> bool:
+    return vm.sudo("docker", "ps", "-aq").out == ""
 
 
 def left(vm: VirtualMachine) -> list[str]:
