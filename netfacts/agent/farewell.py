@@ -16,8 +16,6 @@ from urllib.parse import quote
 from netfacts.agent.stamp import is_dead, owner
 
 _CALL_S = 60.0
-# What another host's agent removes at the same time may use what is removed here.
-_TOGETHER_S = 15.0
 _AGAIN_S = 0.25
 _REFUSED = 400
 _GONE = 404
@@ -32,20 +30,30 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class Farewell:
-    """What is to be done at the end: what bears `label` is removed from the engine at `socket`, and so is a folder."""
+    """What is to be done at the end: what bears `label` is removed from the engine at `socket`, and so is a folder.
+
+    `together_s` is how long something may still be used on other machines, whose agents say farewell as well.
+    """
 
     socket: str
     label: str
     folder: str = ""
+    together_s: float = 0.0
 
     def carry_out(self) -> None:
         """Do it; what can't be done is left to the next run's sweep."""
-        deadline = time.monotonic() + _TOGETHER_S
-        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
-            while _remove(self.socket, self.label, lambda stamp: stamp == owner())[1] and time.monotonic() < deadline:
-                time.sleep(_AGAIN_S)
+        deadline = time.monotonic() + self.together_s
+        while not self._attempt() and time.monotonic() < deadline:
+            time.sleep(_AGAIN_S)
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _attempt(self) -> bool:
+        """Remove what can be; say whether that is all."""
+        try:
+            return not _remove(self.socket, self.label, lambda stamp: stamp == owner())[1]
+        except (OSError, http.client.HTTPException, ValueError):
+            return False
 
 
 async def sweep(args: dict[str, Any]) -> list[str]:

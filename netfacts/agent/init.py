@@ -239,7 +239,7 @@ class Init:
 
     def _bid_farewell(self, _: int, args: dict[str, Any]) -> dict[str, Any]:
         """Remember what is to be removed when the harness has gone; gives the value that the label is to have."""
-        self._farewell = Farewell(args["socket"], args["label"], args.get("folder", ""))
+        self._farewell = Farewell(args["socket"], args["label"], args.get("folder", ""), args.get("together_s", 0.0))
         return {"owner": owner()}
 
     def _visit_alone(self, _: int, __: dict[str, Any]) -> bool:

@@ -56,7 +56,7 @@ def load_image(api: docker.APIClient, image: str = IMAGE, labels: Mapping[str, s
     """
     changes = ['CMD ["sleep", "1d"]', 'ENV ORIGIN="netfacts"', *(f"EXPOSE {port}" for port in EXPOSED)]
     changes += [f'LABEL {key}="{value}"' for key, value in labels.items()]
-    repository, tag = image.split(":")
+    repository, _, tag = image.rpartition(":")
     api.import_image_from_data(_tar(), repository=repository, tag=tag, changes=changes)
 
 

@@ -50,7 +50,8 @@ class InstalledEngine(Engine):
         self.installation = INSTALLED
         self.cgroup = ""
         self.labels = {RUN_LABEL: owner}
-        self.image = image or f"netfacts/probe:{owner}"
+        # Nodes of a swarm pull what is named by a tag before they take their own: this registry refuses at once.
+        self.image = image or f"127.0.0.1:9/netfacts/probe:{owner}"
         self.check_alive()
         self.pid = 0
         if privileged:

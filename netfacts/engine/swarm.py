@@ -14,6 +14,7 @@ from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, OffLimits
 
 _READY_S = 60.0
+_DATA_PATH_PORT = 4789
 _OWN_NETWORKS = {"ingress", "docker_gwbridge"}
 """What an engine makes of its own when it becomes part of a swarm, some time after it has said that it is ready."""
 
@@ -30,13 +31,22 @@ class _Status(msgspec.Struct):
     State: str
 
 
+class _Spec(msgspec.Struct):
+    Availability: str
+
+
 class _Node(msgspec.Struct):
     ID: str
+    Spec: _Spec
     Status: _Status
 
 
 class _Named(msgspec.Struct):
     Name: str
+
+
+class _Cluster(msgspec.Struct, frozen=True, rename="pascal"):
+    data_path_port: int = 0
 
 
 class Membership(msgspec.Struct, frozen=True, rename="pascal"):
@@ -49,6 +59,8 @@ class Membership(msgspec.Struct, frozen=True, rename="pascal"):
     """Where the other nodes reach it."""
     control_available: bool = False
     """Whether it is a manager."""
+    cluster: _Cluster | None = None
+    """What a manager knows of the swarm."""
 
 
 class _Info(msgspec.Struct):
@@ -87,9 +99,14 @@ def require_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
             )
     if not parts[0].control_available:
         raise OffLimits(f"it would make {manager.machine.name} a manager: name the swarm's manager first")
-    nodes = [str(node["ID"]) for node in _asked(manager, "list its nodes", lambda api: api.nodes(), like=list[_Node])]
-    if sorted(nodes) != sorted(part.node_id for part in parts):
+    cluster = parts[0].cluster
+    if cluster and cluster.data_path_port not in (0, _DATA_PATH_PORT):
+        raise OffLimits(f"it would need a swarm whose overlays use UDP port {_DATA_PATH_PORT}")
+    nodes = _asked(manager, "list its nodes", lambda api: api.nodes(), like=list[_Node])
+    if sorted(str(node["ID"]) for node in nodes) != sorted(part.node_id for part in parts):
         raise OffLimits(f"it would build on all of the swarm's {len(nodes)} nodes, of which {len(parts)} are visited")
+    if idle := {str(node["Spec"]["Availability"]) for node in nodes} - {"active"}:
+        raise OffLimits(f"it would need all nodes of the swarm, of which some are to {' or '.join(sorted(idle))}")
     await_swarm(manager, workers)
 
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, ip_interface
 from typing import Any
 
 import msgspec
 
+from netfacts.agent.guard import INTERFACE
 from netfacts.lab.visited import free_segments
 from netfacts.model.errors import UsageError
 from netfacts.model.lab import FAR, LAN, LabSpec, MachineSpec, PortSpec, SegmentSpec
 
 _DOCUMENTATION = (LAN.ipv4, FAR.ipv4, IPv4Network("192.0.2.0/24"))
-_NEVER = ("docker", "br-", "veth", "nf", "lo")
+# Interfaces of engines, and of netfacts' own.
+_NEVER = re.compile(rf"docker\w*|br-[0-9a-f]{{12}}|veth\w+|{INTERFACE.pattern}")
+# Of an IPv6 address: whoever asks for it may get another answer soon.
+_PASSING = ("temporary", "deprecated", "tentative", "dadfailed")
+
+
+_Ends = Mapping[IPv4Interface | IPv6Interface, str]
+"""A machine's addresses, each with its interface."""
 
 
 class Meeting(msgspec.Struct, frozen=True):
@@ -65,7 +74,7 @@ def meet(said: Mapping[str, str], preferred: Sequence[str] = ()) -> Meeting:
     shared = [
         network
         for network in dict.fromkeys(end.network for end in first if isinstance(end, IPv4Interface))
-        if all(network in {end.network for end in ends} for ends in others)
+        if all(network in {end.network for end in ends} for ends in others) and _is_wire(network, found.values())
     ]
     if not shared:
         on = "\n".join(f"{name}: {' '.join(map(str, ends))}" for name, ends in found.items())
@@ -75,7 +84,7 @@ def meet(said: Mapping[str, str], preferred: Sequence[str] = ()) -> Meeting:
             remedy="give each an interface on one private network, as the Vagrantfile does, or visit them one by one",
         )
     chosen = min(shared, key=lambda network: _rank(network, found.values(), preferred))
-    ends = {name: next(end for end in ends if end.network == chosen) for name, ends in found.items()}
+    ends = {name: _end_on(chosen, ends, preferred) for name, ends in found.items()}
     ends6 = {name: _beside(found[name], found[name][end]) for name, end in ends.items()}
     subnets6 = set.intersection(*({end.network for end in ends} for ends in ends6.values()))
     subnet6 = min(subnets6, default=None)
@@ -93,25 +102,37 @@ def meet(said: Mapping[str, str], preferred: Sequence[str] = ()) -> Meeting:
     )
 
 
-def _interfaces(said: str) -> dict[IPv4Interface | IPv6Interface, str]:
-    """A machine's addresses, each with the interface that has it: none of an engine's or of netfacts' own."""
+def _interfaces(said: str) -> _Ends:
+    """A machine's addresses but those of an engine's or netfacts' own interfaces."""
     links: list[dict[str, Any]] = json.loads(said or "[]")
     return {
         ip_interface(f"{one['local']}/{one['prefixlen']}"): str(link["ifname"])
         for link in links
-        if not str(link.get("ifname", "lo")).startswith(_NEVER)
+        if not _NEVER.fullmatch(str(link.get("ifname", "")))
         for one in link.get("addr_info") or ()
         if one.get("scope") == "global" and "local" in one and "prefixlen" in one
+        if not any(one.get(flag) for flag in _PASSING)
     }
 
 
-def _beside(ends: Mapping[IPv4Interface | IPv6Interface, str], nic: str) -> list[IPv6Interface]:
+def _is_wire(network: IPv4Network, found: Iterable[_Ends]) -> bool:
+    """Whether no two machines have the same address on it: every VirtualBox VM is 10.0.2.15, on a wire of its own."""
+    addresses = [end.ip for ends in found for end in ends if end.network == network]
+    return len(set(addresses)) == len(addresses)
+
+
+def _end_on(network: IPv4Network, ends: _Ends, preferred: Sequence[str]) -> IPv4Interface:
+    there = [end for end in ends if isinstance(end, IPv4Interface) and end.network == network]
+    return min(there, key=lambda end: str(end.ip) not in preferred)
+
+
+def _beside(ends: _Ends, nic: str) -> list[IPv6Interface]:
     return [end for end, where in ends.items() if where == nic and isinstance(end, IPv6Interface)]
 
 
 def _rank(
     network: IPv4Network,
-    found: Iterable[Mapping[IPv4Interface | IPv6Interface, str]],
+    found: Iterable[_Ends],
     preferred: Sequence[str],
 ) -> tuple[bool, bool]:
     addresses = {str(end.ip) for ends in found for end in ends if end.network == network}

@@ -54,7 +54,7 @@ class Vm:
         Raises: UsageError where the VM can't be reached, or has no sudo or no Python for it.
         """
         self.destination = destination
-        self._patience_s = _patience_s()
+        self._patience_s = patience_s()
         self._numbers = count(1)
         self._folder = self._root = ""
         self._agents: list[Agent] = []
@@ -231,12 +231,13 @@ class RemoteSegment:
             raise LabError(f"could not `ip {' '.join(words)}`", where=self.name, returned=said["err"])
 
 
-def _patience_s() -> float:
+def patience_s() -> float:
+    """Give how long agents go on without a sign of life. Raises: UsageError."""
     said = os.environ.get(PATIENCE, "")
     try:
-        patience_s = float(said or _PATIENCE_S)
+        seconds = float(said or _PATIENCE_S)
     except ValueError:
-        patience_s = 0.0
-    if not 1 <= patience_s <= 3600:
+        seconds = 0.0
+    if not 1 <= seconds <= 3600:
         raise UsageError(f"{PATIENCE} is a number of seconds, from 1 to 3600", returned=f"it is {said!r}")
-    return patience_s
+    return seconds

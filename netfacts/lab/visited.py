@@ -6,7 +6,6 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from itertools import chain
 from typing import Never, TypeVar
 
 import msgspec
@@ -90,7 +89,8 @@ class VisitedMachine(Machine):
         """Raises: OffLimits."""
         self._refuse(f"its route to {prefix}, which would lead to {via}")
 
-    unroute = route
+    def unroute(self, prefix: str, via: str) -> None:
+        """Nothing: none was added."""
 
     def _refuse(self, what: str) -> Never:
         raise OffLimits(f"it would change {what}", where=self.name)
@@ -117,21 +117,34 @@ def free_segments(taken: Iterable[str]) -> Iterator[tuple[IPv4Network, IPv6Netwo
 
     Raises: LabError, in place of the next ones, where none is free.
     """
-    used = [ip_network(prefix, strict=False) for prefix in taken]
+    used = list(taken)
     return zip(_free(_IPV4, used), _free(_documentation_ipv6(), used), strict=False)
 
 
 def _documentation_ipv6() -> Iterator[IPv6Network]:
     # From 1 on, as in the labs of machines of netfacts' own.
     subnets = _IPV6.subnets(new_prefix=48)
-    return (next(one.subnets(new_prefix=64)) for one in chain(subnets) if one.network_address != _IPV6.network_address)
+    return (next(one.subnets(new_prefix=64)) for one in subnets if one.network_address != _IPV6.network_address)
 
 
-def _free(candidates: Iterable[_Network], used: list[IPv4Network | IPv6Network]) -> Iterator[_Network]:
+def overlapping(subnet: IPv4Network | IPv6Network, used: Iterable[str]) -> list[str]:
+    """Give the prefixes among those `used` that share addresses with a subnet, but for those that lead to the world."""
+    found = [ip_network(prefix, strict=False) for prefix in used]
+    return [
+        str(one) for one in found if one.version == subnet.version and not _is_default(one) and one.overlaps(subnet)
+    ]
+
+
+def _free(candidates: Iterable[_Network], used: list[str]) -> Iterator[_Network]:
     for one in candidates:
-        if not any(one.version == other.version and one.overlaps(other) for other in used if other.prefixlen):
+        if not overlapping(one, used):
             yield one
     raise LabError("no subnet is free for the lab's segments", remedy="remove a route to a documentation range")
+
+
+def _is_default(network: IPv4Network | IPv6Network) -> bool:
+    """Whether it leads to the world: VPNs have two halves of it."""
+    return network.prefixlen < (8 if network.version == 4 else 16)
 
 
 def destinations(said: str) -> list[str]:

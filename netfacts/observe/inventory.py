@@ -208,13 +208,14 @@ def _objects(engine: Engine) -> list[str]:
             f"network {one['Id']} {one['Name']} {json.dumps((one.get('IPAM') or {}).get('Config'), sort_keys=True)}"
             for one in _said(engine, "/networks") or ()
         ]
+        services = [f"service {one['ID']} {one['Spec']['Name']}" for one in _said(engine, "/services") or ()]
         volumes = [f"volume {one['Name']}" for one in (_said(engine, "/volumes") or {}).get("Volumes") or ()]
         images = [
             f"image {one['Id']} {' '.join(one.get('RepoTags') or ())}" for one in _said(engine, "/images/json") or ()
         ]
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ProbeError("the engine said something else than what it has", returned=repr(error)) from None
-    return containers + networks + volumes + images
+    return containers + networks + services + volumes + images
 
 
 def _state(engine: Engine, identity: str) -> str:

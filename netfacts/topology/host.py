@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
 
 import requests.exceptions
@@ -14,6 +16,7 @@ from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
 from netfacts.engine.swarm import node_id
 from netfacts.lab import Vantage, of_machine
+from netfacts.lab.visited import destinations, overlapping
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, OffLimits, ProbeError
 from netfacts.model.fact import engine_version
@@ -34,6 +37,7 @@ _LABEL = "org.netfacts.check"
 # Drivers whose containers are on the network of the host's interface.
 _ON_THE_WIRE = ("macvlan", "ipvlan")
 _INGRESS = "DOCKER-INGRESS"
+_GAVE_UP = "attaching to network failed"
 _CLEAN_ENCRYPTION = Version("24.0.0")
 # Modes in which an engine takes no --dns, or has nothing to do with what it names.
 _WITHOUT_DNS = ("none", "host", "container")
@@ -47,14 +51,16 @@ class Host:
         self.machine = engine.machine
         self._check = check
         self._tamper = tamper
-        # Names are unlike in every check, so that nothing left behind can answer for another's.
         # Where the host asks somebody's nameservers, a lab's names, and what a check asks for, go to the lab's own.
         self._nameservers = [] if engine.private or not self.machine.spec.ports else [self._resolver]
+        # Names are unlike in every check, so that nothing left behind can answer for another's.
         self._tag = secrets.token_hex(2)
         self.containers: list[Container] = []
         """What the check has made so far."""
         self.networks: list[Network] = []
         self._roles: dict[str, Container | Network] = {}
+        self._subnets: list[str] = []
+        """Those that the check has asked for."""
         self._undo: list[Callable[[], object]] = []
 
     # -- where
@@ -121,8 +127,10 @@ class Host:
         """
         if ipv6 and not self.engine.private:
             self._require_forwarding()
-        if not self.engine.private and "encrypted" in (options or {}):
-            self._require_clean_encryption()
+        if not self.engine.private:
+            self._require_free(*filter(None, (subnet, subnet6)))
+            if "encrypted" in (options or {}):
+                self._require_clean_encryption()
         if driver in _ON_THE_WIRE and any(port.nic for port in self.machine.spec.ports):
             raise OffLimits("it would give containers addresses on somebody's network", where=self.name)
         request = self._asked(
@@ -154,6 +162,23 @@ class Host:
         """
         if (self.machine.read("/proc/sys/net/ipv6/conf/all/forwarding")[0] or "").strip() != "1":
             raise OffLimits("the engine would switch IPv6 forwarding on for the whole host", where=self.name)
+
+    def _require_free(self, *subnets: str) -> None:
+        """A network that a check gives a subnet would have the host's packets for that come to its bridge.
+
+        Raises: OffLimits where the host sends such packets somewhere now; the lab's own segments are netfacts'.
+        """
+        segments = self.machine.lab.segments if self.machine.spec.ports else ()
+        own = [*(str(segment.ipv4) for segment in segments), *self._subnets]
+        for subnet in map(ip_network, subnets):
+            if overlapping(subnet, own):
+                # What comes of that is the check's own affair.
+                continue
+            said = self.machine.execute(["ip", "-j", f"-{subnet.version}", "route", "show", "table", "all"])
+            known = destinations(said.checked("could not read routes", ProbeError).out)
+            if taken := overlapping(subnet, known):
+                raise OffLimits(f"it would take {subnet} from what the host has at {taken[0]}", where=self.name)
+        self._subnets += subnets
 
     def _require_clean_encryption(self) -> None:
         """Older engines leave an encrypted network's rules where they are when it is removed.
@@ -318,9 +343,21 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
-        self._call("start container", container.name, lambda: self.engine.api.start(container.id))
+        self._await_start(container)
         container.refresh()
         self._await_command(container)
+
+    def _await_start(self, container: Container) -> None:
+        """Have the engine start it. One that attaches it to an overlay may give up on its swarm before this is done."""
+        deadline = time.monotonic() + self.engine.call_s
+        while True:
+            try:
+                self._call("start container", container.name, lambda: self.engine.api.start(container.id))
+            except Refused as refused:
+                if _GAVE_UP not in refused.returned or time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def _await_command(self, container: Container) -> None:
         """Wait until the container's first process is its command.

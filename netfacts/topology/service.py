@@ -33,7 +33,10 @@ _LABEL = "com.docker.swarm.service.id"
 
 @dataclass(frozen=True)
 class Service:
-    """A service that a check made: global, so that each node has one task. `nodes` are its engines, manager first."""
+    """A service that a check made: global, with one task on each node that it may run on.
+
+    `nodes` are the swarm's engines, manager first.
+    """
 
     nodes: Sequence[Engine] = field(repr=False)
     id: str

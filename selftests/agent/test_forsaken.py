@@ -114,7 +114,7 @@ def test_agent_whose_answer_nobody_reads_says_farewell(engine: Engine) -> None:
 
 def test_what_another_host_still_uses_is_removed_when_it_no_longer_does(engine: Engine) -> None:
     with _agent(0.0) as process:
-        said = _ask(process, "bid-farewell", socket=engine.path, label="org.example")
+        said = _ask(process, "bid-farewell", socket=engine.path, label="org.example", together_s=20.0)
         assert isinstance(said, dict)
         mesh = {"Id": "mesh", "Labels": {"org.example": said["owner"]}}
         web = {"ID": "web", "Spec": {"Labels": {"org.example": said["owner"]}}}
@@ -137,7 +137,6 @@ def test_slow_answer_about_one_thing_leaves_the_others_to_be_removed(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(farewell, "_CALL_S", 0.5)
-    monkeypatch.setattr(farewell, "_TOGETHER_S", 0.0)
     things = [{"Id": name, "Labels": {"org.example": owner()}} for name in ("slow", "quick")]
     engine.answers = {
         "GET /containers/json": [(200, things)],

@@ -66,6 +66,43 @@ def test_networks_of_their_engines_are_not_shared() -> None:
     assert "host2: 10.2.0.2/24" in str(caught.value)
 
 
+def test_network_on_which_all_have_one_address_is_no_wire() -> None:
+    """Each VirtualBox VM is 10.0.2.15 behind a NAT of its own."""
+    said = {
+        name: _said(eth0=["10.0.2.15/24"], virbr0=["192.168.122.1/24"], eth1=[f"192.168.56.{number}/24"])
+        for name, number in (("host", 11), ("host2", 12))
+    }
+
+    assert meet(said).segment.ipv4 == IPv4Network("192.168.56.0/24")
+
+
+def test_host_is_known_by_the_address_that_its_swarm_knows() -> None:
+    said = {
+        "host": _said(eth0=["10.1.0.100/24", "10.1.0.11/24"]),
+        "host2": _said(eth0=["10.1.0.12/24"]),
+    }
+
+    meeting = meet(said, ["10.1.0.11", "10.1.0.12"])
+
+    assert [str(port.own[0].ip) for port in meeting.ports.values()] == ["10.1.0.11", "10.1.0.12"]
+
+
+def test_interfaces_that_are_merely_called_like_an_engines_are_somebodys() -> None:
+    said = {name: _said(br_ex=[f"10.1.0.{number}/24"]) for name, number in (("host", 11), ("host2", 12))}
+
+    assert meet(said).ports["host"].nic == "br-ex"
+
+
+@pytest.mark.parametrize("flag", ["temporary", "deprecated", "tentative", "dadfailed"])
+def test_address_that_will_not_last_is_none(flag: str) -> None:
+    passing = json.loads(_vm(11, "eth1", "2001:db8:1::abcd/64"))
+    passing[-1]["addr_info"].insert(0, {"local": "2001:db8:1::7", "prefixlen": 64, "scope": "global", flag: True})
+
+    meeting = meet({"host": json.dumps(passing), "client": _vm(13)})
+
+    assert "2001:db8:1::7" not in {str(end.ip) for end in meeting.ports["host"].own}
+
+
 def test_vm_without_ipv6_leaves_all_with_ipv4() -> None:
     meeting = meet({"host": _vm(11), "client": _said(eth1=["198.51.100.13/24"])})
 

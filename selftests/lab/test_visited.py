@@ -41,6 +41,12 @@ def test_route_to_everything_takes_nothing() -> None:
     assert on_free_subnets(SHAPES["one-host"], ["0.0.0.0/0", "::/0"]).segments == SHAPES["one-host"].segments
 
 
+def test_halves_of_everything_take_nothing_either() -> None:
+    halves = ["0.0.0.0/1", "128.0.0.0/1", "2000::/3"]
+
+    assert on_free_subnets(SHAPES["one-host"], halves).segments == SHAPES["one-host"].segments
+
+
 def test_machine_without_a_free_subnet_is_told_so() -> None:
     taken = ["198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24", "198.18.0.0/15"]
 

@@ -167,11 +167,13 @@ def test_encrypted_overlay_travels_in_esp(host: Host, host2: Host, act: Act, cla
     with act, capture(host.vantage, host.machine.interface()) as wire:
         (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
 
-    sealed = [packet for packet in wire.packets if packet.protocol == "esp"]
+    ways = {_way(host2, host), _way(host, host2)}
+    # On somebody's machine others may speak ESP, too.
+    sealed = [packet for packet in wire.packets if packet.protocol == "esp" and _ends([packet]) <= ways]
     claim.show("on the first host's interface, meanwhile", wire.text([*sealed, *wire.carrying(_NONCE)]))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
-        equal("ESP: addresses", _ends(sealed), {_way(host2, host), _way(host, host2)}),
+        equal("ESP between the hosts", _ends(sealed), ways),
         equal("packets on the wire that carry what was said", [str(one) for one in wire.carrying(_NONCE)], []),
         equal("MTU of the container's interface", device.mtu_bytes, _ENCRYPTED_MTU, vantage=box.vantage),
     )
