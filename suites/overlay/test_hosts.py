@@ -83,7 +83,7 @@ def test_overlay_packets_travel_in_vxlan(host: Host, host2: Host, act: Act, clai
         (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
 
     outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
-    claim.show("on the first host's eth0, meanwhile", wire.text(outer))
+    claim.show(f"on {host.machine.interface()} of the first host, meanwhile", wire.text(outer))
     claim.show(f"on {device.name} of {box.name}, meanwhile", inside.text(own))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
@@ -126,7 +126,7 @@ def test_overlay_interface_leaves_room_for_vxlan(host: Host, host2: Host, act: A
     claim.show(
         f"ip link show {devices[1].name}, in {box.name}", output(box.vantage, "ip", "link", "show", devices[1].name)
     )
-    claim.show("the larger ping on the first host's eth0", wire.text(outer))
+    claim.show(f"the larger ping on {host.machine.interface()} of the first host", wire.text(outer))
     claim.judge(
         equal("MTU of the containers' interfaces", [device.mtu_bytes for device in devices], [_OVERLAY_MTU] * 2),
         seen(fits, Outcome.CONNECTED),
@@ -170,7 +170,7 @@ def test_encrypted_overlay_travels_in_esp(host: Host, host2: Host, act: Act, cla
     ways = {_way(host2, host), _way(host, host2)}
     # On somebody's machine others may speak ESP, too.
     sealed = [packet for packet in wire.packets if packet.protocol == "esp" and _ends([packet]) <= ways]
-    claim.show("on the first host's interface, meanwhile", wire.text([*sealed, *wire.carrying(_NONCE)]))
+    claim.show(f"on {host.machine.interface()} of the first host, meanwhile", wire.text([*sealed, *wire.carrying(_NONCE)]))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
         equal("ESP between the hosts", _ends(sealed), ways),
