@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -62,7 +61,9 @@ _FLAG_WORDS = frozenset(
         *("overlay2", "overlayfs", "vfs", "btrfs", "zfs", "local", "journald", "json-file", "nftables", "iptables"),
     )
 )
-_CHANGE = re.compile(r"[+-] [a-z0-9 ]+: ")
+# Of several VMs each change begins with whose it is.
+_CHANGE = re.compile(r"(?P<where>\S+: )?(?P<kind>[+-] [a-z0-9 ]+: )")
+_DESTINATION = re.compile(r"(?:(?P<user>[^@]*)@)?(?P<host>\[[^\]]*\]|[^:/\[\]]*)")
 _RULE = re.compile(r"(?:^|[\s,'\"(\[])-[AINP] [\w-]")
 _SEARCHED = re.compile(r"^[ \t]*(?:search|domain)[ \t]+(.+)$", re.MULTILINE)
 
@@ -207,9 +208,13 @@ class _Redactor:
         lists = {name: value for name in line.__struct_fields__ if isinstance(value := getattr(line, name), list)}
         return msgspec.structs.replace(
             self._line(line),
-            **{name: [_kind_of(entry) for entry in entries] for name, entries in lists.items()},
+            **{name: [self._kind_of(entry) for entry in entries] for name, entries in lists.items()},
             unknown=self._reason(line.unknown),
         )
+
+    def _kind_of(self, change: str) -> str:
+        match = _CHANGE.match(change)
+        return f"{self._censor.text(match['where'] or '')}{match['kind']}{LEFT_OUT}" if match else LEFT_OUT
 
 
 def _left_out(evidence: list[Evidence]) -> list[Evidence]:
@@ -234,11 +239,6 @@ def _without_listings_of(observed: Iterable[Observation], reason: str) -> str:
 def _is_listing(text: str) -> bool:
     """Whether a text has firewall rules in it, or several lines, which are most often those of a file or a tool."""
     return "\n" in text or _RULE.search(text) is not None
-
-
-def _kind_of(change: str) -> str:
-    match = _CHANGE.match(change)
-    return f"{match.group() if match else ''}{LEFT_OUT}"
 
 
 def _is_said(line: str) -> bool:
@@ -280,15 +280,13 @@ def _searched(record: Record) -> Iterator[str]:
 
 
 def _visited(target: str) -> Iterator[str]:
-    """The VM that was visited over ssh, and the user who did so, where these are names."""
+    """The VMs that were visited over ssh, and the users who did so, where these are names."""
     if target.startswith(_SSH):
-        try:
-            url = urlsplit(target)
-        except ValueError:
-            return
-        for name in (url.hostname, url.username):
-            if name and name != "root" and not is_address(name):
-                yield name
+        for one in target.split(","):
+            match = _DESTINATION.match(one.removeprefix(_SSH))
+            for name in (match["host"].strip("[]"), match["user"]) if match else ():
+                if name and name not in ("root", LEFT_OUT) and not is_address(name):
+                    yield name
 
 
 def _parts(host: str) -> Iterator[str]:

@@ -55,7 +55,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     before = item.stash[_BEFORE]
     until(
         lambda: _ledger() <= before,
-        what=f"what {item.name} has left to go: {sorted(_ledger() - before)}",
+        what=f"what {item.name} has left to go",
         timeout_s=_SETTLED_S,
-        error=LabError,
+        error=lambda attempted: LabError(attempted, returned="\n".join(sorted(_ledger() - before))),
     )

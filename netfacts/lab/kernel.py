@@ -6,13 +6,14 @@ import contextlib
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 from netfacts.lab.agent import Agent
-from netfacts.lab.site import Site
-from netfacts.lab.wire import Segment
+from netfacts.lab.site import Site, Wire
+from netfacts.lab.wire import BridgeError, Segment
 from netfacts.model.errors import LabError, UsageError
 from netfacts.run import run
 
@@ -42,6 +43,15 @@ FEATURES = (
     Feature("vlan", False, f"modprobe 8021q (it is part of {_MODULES})"),
 )
 
+# What shows that a feature is there, where trying it out would load what decides over the machine's own traffic or
+# changes its interfaces: 8021q puts a filter for VLAN 0 on each of them.
+_SIGNS = {
+    "ipv6": "/proc/sys/net/ipv6",
+    "br_netfilter": "/proc/sys/net/bridge",
+    "ip_vs": "/proc/net/ip_vs",
+    "vlan": "/proc/net/vlan",
+}
+
 Prober = Callable[[str], bool]
 
 
@@ -51,9 +61,18 @@ def missing_features(probe: Prober | None = None, *, where: str = "") -> dict[st
     Raises: UsageError where a vital one is missing, naming it.
     """
     probe = probe or has
-    missing = {feature.name: feature.remedy for feature in FEATURES if not probe(feature.name)}
+    missing = {feature.name: feature.remedy for feature in FEATURES if _lacks(probe, feature.name)}
     refuse_without_vital(missing, where=where)
     return missing
+
+
+def _lacks(probe: Prober, name: str) -> bool:
+    try:
+        return not probe(name)
+    except BridgeError:
+        # Other links are tried beside a bridge. Of what could not be tried it is not said that it is missing: a kernel
+        # without bridges is refused anyway.
+        return name == "bridge"
 
 
 def refuse_without_vital(missing: Mapping[str, str], *, where: str = "") -> None:
@@ -68,9 +87,12 @@ def refuse_without_vital(missing: Mapping[str, str], *, where: str = "") -> None
 
 
 def has(name: str) -> bool:
-    """Say whether the kernel has a feature, loading its module where it is one."""
+    """Say whether the kernel has a feature, loading its module where it is one.
+
+    Raises: LabError where that can't be tried, BridgeError for want of bridges.
+    """
     if name == "ipv6":
-        return Path("/proc/sys/net/ipv6").is_dir()
+        return Path(_SIGNS[name]).exists()
     if name == "overlay":
         return _has_filesystem("overlay")
     if name == "br_netfilter":
@@ -85,44 +107,63 @@ def has(name: str) -> bool:
 def has_to_a_user(name: str) -> bool:
     """Say whether the kernel has a feature, as far as one sees who is not root: the rest is taken to be there."""
     if name in ("br_netfilter", "ipv6"):
-        return Path("/proc/sys/net", {"br_netfilter": "bridge"}.get(name, name)).is_dir()
+        return Path(_SIGNS[name]).exists()
     return True
 
 
 def has_already(name: str) -> bool:
-    """Say whether the kernel has a feature without loading modules that decide over the machine's own traffic."""
-    if name == "br_netfilter":
-        return Path("/proc/sys/net/bridge").is_dir()
-    if name == "ip_vs":
-        return Path("/proc/net/ip_vs").exists()
+    """Say whether the kernel has a feature without loading what decides over traffic or changes interfaces.
+
+    Raises: LabError, as `has`.
+    """
+    if name in _SIGNS:
+        return Path(_SIGNS[name]).exists()
+    if name == "esp":
+        return _esp_is_there(_text)
     return has(name)
 
 
-def prober_of(site: Site, agent: Agent) -> Prober:
-    """Give what says whether the kernel of a site's machine has a feature, without loading what decides over traffic.
+@contextlib.contextmanager
+def prober_of(site: Site, agent: Agent) -> Iterator[Prober]:
+    """Yield what says whether the kernel of a site's machine has a feature, loading no more than `has_already` does.
 
     `agent` is in the namespaces of that machine. The prober raises LabError, ProbeError.
     """
+    with contextlib.ExitStack() as stack:
 
-    def has(name: str) -> bool:
-        if name == "ipv6":
-            return site.names(agent, "/proc/sys/net/ipv6") is not None
-        if name == "br_netfilter":
-            return site.names(agent, "/proc/sys/net/bridge") is not None
-        if name == "ip_vs":
-            return site.text(agent, "/proc/net/ip_vs") is not None
-        if name == "esp":
-            return any(line.startswith("esp4 ") for line in (site.text(agent, "/proc/modules") or "").splitlines())
-        if name == "overlay":
-            return _lists(site.text(agent, "/proc/filesystems") or "", "overlay")
-        with contextlib.closing(site.segment("scratch")) as scratch:
-            return scratch.supports(name)
+        @cache
+        def scratch() -> Wire:
+            return stack.enter_context(contextlib.closing(site.segment("scratch")))
 
-    return has
+        def has(name: str) -> bool:
+            if name in _SIGNS:
+                return site.inode(agent, _SIGNS[name]) != 0
+            if name == "esp":
+                return _esp_is_there(partial(site.text, agent))
+            if name == "overlay":
+                return _lists(site.text(agent, "/proc/filesystems") or "", "overlay")
+            return scratch().supports(name)
+
+        yield has
+
+
+def _esp_is_there(text: Callable[[str], str | None]) -> bool:
+    """Say whether the kernel has ESP, built in or loaded already; `text` reads a file of its machine."""
+    release = (text("/proc/sys/kernel/osrelease") or "").strip()
+    loaded = (text("/proc/modules") or "").splitlines()
+    built_in = (text(f"/lib/modules/{release}/modules.builtin") or "").splitlines()
+    return any(line.startswith("esp4 ") for line in loaded) or any(line.endswith("/esp4.ko") for line in built_in)
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return None
 
 
 def _has_link(kind: str) -> bool:
-    """Try to make such a link; the kernel loads the module if there is one."""
+    """Try to make such a link; the kernel loads the module if there is one. Raises: LabError."""
     with Segment("scratch") as scratch:
         return scratch.supports(kind)
 
@@ -140,7 +181,7 @@ def _lists(filesystems: str, name: str) -> bool:
 
 
 def _has_br_netfilter() -> bool:
-    switches = Path("/proc/sys/net/bridge")
+    switches = Path(_SIGNS["br_netfilter"])
     if switches.is_dir():
         return True
     _modprobe("br_netfilter")
@@ -155,7 +196,7 @@ def _has_br_netfilter() -> bool:
 
 def _has_ip_vs() -> bool:
     _modprobe("ip_vs")
-    return Path("/proc/net/ip_vs").exists()
+    return Path(_SIGNS["ip_vs"]).exists()
 
 
 def _has_esp() -> bool:

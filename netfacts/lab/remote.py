@@ -15,6 +15,7 @@ from netfacts.lab.agent import Agent
 from netfacts.lab.destination import Destination
 from netfacts.lab.site import Keeper
 from netfacts.lab.ssh import Connection, refusal
+from netfacts.lab.wire import BridgeError
 from netfacts.lab.zipapp import zipapp
 from netfacts.model.errors import LabError, UsageError
 
@@ -185,17 +186,23 @@ class RemoteSegment:
     """A wire on a VM: a bridge in the network namespace of an agent, with which it goes."""
 
     def __init__(self, vm: Vm, name: str) -> None:
-        """Make it. Raises: LabError, ProbeError."""
+        """Make it. Raises: LabError, ProbeError; BridgeError where the kernel has no bridges."""
         self.name = name
         self._vm = vm
         self._ports = 0
         self._agent = Agent(name, site=vm)
         try:
-            self._ip("link", "add", "segment", "type", "bridge")
+            self._make_bridge()
             self._ip("link", "set", "segment", "up")
         except BaseException:
             self._agent.close()
             raise
+
+    def _make_bridge(self) -> None:
+        """Raises: BridgeError; LabError, ProbeError."""
+        words = ("link", "add", "segment", "type", "bridge")
+        if refused := self._refusal(*words):
+            raise BridgeError(f"could not `ip {' '.join(words)}`", where=self.name, returned=refused)
 
     def plug(self, pid: int, interface: str) -> None:
         """Give the network namespace of process `pid` an `interface` on this segment; it is left down.
@@ -211,12 +218,10 @@ class RemoteSegment:
         self._ip("link", "set", port, "master", "segment", "up")
 
     def supports(self, kind: str) -> bool:
-        """Say whether the kernel makes links of this kind there."""
+        """Say whether the kernel makes links of this kind there. Raises: LabError, ProbeError."""
         extra = {"vxlan": ("id", "1", "dstport", "4789"), "vlan": ("id", "1")}.get(kind, ())
         beneath = ("link", "segment") if kind in ("vlan", "ipvlan") else ()
-        try:
-            self._ip("link", "add", *beneath, "trial", "type", kind, *extra)
-        except LabError:
+        if self._refusal("link", "add", *beneath, "trial", "type", kind, *extra):
             return False
         self._ip("link", "del", "trial")
         return True
@@ -226,9 +231,14 @@ class RemoteSegment:
         self._agent.close()
 
     def _ip(self, *words: str) -> None:
+        """Raises: LabError, ProbeError."""
+        if refused := self._refusal(*words):
+            raise LabError(f"could not `ip {' '.join(words)}`", where=self.name, returned=refused)
+
+    def _refusal(self, *words: str) -> str:
+        """Run `ip`; gives what it said where it failed. Raises: LabError, ProbeError."""
         said: dict[str, Any] = self._agent.call("exec", argv=["ip", *words])
-        if said["exit"] != 0:
-            raise LabError(f"could not `ip {' '.join(words)}`", where=self.name, returned=said["err"])
+        return said["err"] or f"exit status {said['exit']}" if said["exit"] != 0 else ""
 
 
 def patience_s() -> float:

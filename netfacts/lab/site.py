@@ -96,7 +96,7 @@ class Site(Protocol):
         ...
 
     def segment(self, name: str) -> Wire:
-        """Make an L2 wire. Raises: LabError."""
+        """Make an L2 wire. Raises: LabError; BridgeError where the kernel has no bridges."""
         ...
 
     def links(self, agent: Agent) -> Links:

@@ -23,6 +23,10 @@ _CLONE_NEWNET = 0x40000000
 _PORT_INDEX = 1000
 
 
+class BridgeError(LabError):
+    """The kernel made no bridge."""
+
+
 class Netlink:
     """A netlink socket in one network namespace."""
 
@@ -76,6 +80,7 @@ class Segment:
     """An L2 wire: a bridge in a network namespace of its own, which lives as long as this object holds it open."""
 
     def __init__(self, name: str) -> None:
+        """Make it. Raises: LabError; BridgeError where the kernel has no bridges."""
         self.name = name
         self._stack = ExitStack()
         self._fd = _new_netns()
@@ -84,12 +89,19 @@ class Segment:
         try:
             self._netlink = Netlink(f"/proc/{os.getpid()}/fd/{self._fd}")
             self._stack.callback(self._netlink.close)
-            self._netlink.do("link", "add", ifname="segment", kind="bridge")
+            self._make_bridge()
             self._bridge = self._netlink.index("segment")
             self._netlink.do("link", "set", index=self._bridge, state="up")
         except BaseException:
             self._stack.close()
             raise
+
+    def _make_bridge(self) -> None:
+        """Raises: BridgeError."""
+        try:
+            self._netlink.do("link", "add", ifname="segment", kind="bridge")
+        except LabError as error:
+            raise BridgeError(error.attempted, returned=error.returned) from None
 
     def plug(self, pid: int, interface: str) -> None:
         """Give the network namespace of process `pid` an `interface` on this segment; it is left down.

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from netfacts.lab import Vantage
+from netfacts.model.errors import ProbeError
 from netfacts.observe.packet import Packet, decode
 
 __all__ = ["Capture", "Packet", "capture"]
@@ -41,6 +42,13 @@ class Capture:
             decode(base64.b64decode(data), at=at, way=way, vxlan_port=self._vxlan_port)
             for at, way, data in said["packets"]
         ]
+        if self.seen > len(self.packets) and error is None:
+            raise ProbeError(
+                "the capture lost packets, and what was looked for may be among them",
+                where=f"{self.vantage}, {self.interface}",
+                returned=f"{self.seen} passed, of which the last {len(self.packets)} were kept",
+                remedy="try again when less passes there",
+            )
 
     def carrying(self, nonce: str) -> list[Packet]:
         """The packets that carry this text, bare or inside VXLAN."""
@@ -56,6 +64,7 @@ class Capture:
 def capture(vantage: Vantage, interface: str, *, vxlan_port: int = 4789) -> Capture:
     """Capture on an interface of a vantage while a `with` block runs.
 
-    Raises: ProbeError, on entering, where there is no such interface.
+    Raises: ProbeError, on entering, where there is no such interface; on leaving, where more packets passed
+    than are kept.
     """
     return Capture(vantage, interface, vxlan_port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from ipaddress import ip_interface, ip_network
 
 import pytest
@@ -10,7 +11,18 @@ from netfacts.engine import Engine
 from netfacts.lab import Lab, of_machine
 from netfacts.model.errors import ProbeError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import capture, links, namespaces, nft_ruleset, processes, routes, rules, serving, sockets
+from netfacts.observe import (
+    Capture,
+    capture,
+    links,
+    namespaces,
+    nft_ruleset,
+    processes,
+    routes,
+    rules,
+    serving,
+    sockets,
+)
 from netfacts.observe.infra import infra
 from netfacts.probe import ask, icmp, listen, tcp, udp
 from netfacts.topology import Host
@@ -206,6 +218,42 @@ def test_capture_shows_pings_and_datagrams_as_lines(host: Host, lab: Lab) -> Non
         f"out udp   198.51.100.20:{caught.carrying('udp-nonce')[0].source_port} > 198.51.100.10:{port}" in caught.text()
     )
     assert caught.text([]) == "no packet"
+
+
+def test_capture_that_lost_packets_is_a_probe_error_and_no_empty_answer(
+    host: Host, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy interface the packets that a check looks for may have been pushed out by others'."""
+    monkeypatch.setattr(sys.modules[Capture.__module__], "_LIMIT", 4)
+    client = of_machine(lab["client"])
+    lossy = capture(client, "eth0")
+
+    def ping() -> None:
+        with lossy:
+            ask(icmp(client, host.address, nonce="sought"))
+            for _ in range(3):
+                ask(icmp(client, host.address, nonce="other"))
+
+    with pytest.raises(ProbeError, match="the capture lost packets") as caught:
+        ping()
+
+    assert lossy.carrying("sought") == []
+    assert lossy.seen >= 8
+    assert caught.value.where == "client, eth0"
+    assert caught.value.returned == f"{lossy.seen} passed, of which the last 4 were kept"
+
+
+def test_capture_that_lost_packets_hides_no_other_error(host: Host, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[Capture.__module__], "_LIMIT", 1)
+    client = of_machine(lab["client"])
+
+    def ping() -> None:
+        with capture(client, "eth0"):
+            ask(icmp(client, host.address))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ping()
 
 
 def test_capture_on_an_interface_that_is_not_there_is_a_probe_error(host: Host) -> None:

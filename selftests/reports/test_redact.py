@@ -73,6 +73,12 @@ def record_of(text: str, *, target: str = "embedded") -> Record:
     )
 
 
+def words_of(record: Record) -> set[str]:
+    """All words that a record has, but for the catalogue's, in small letters."""
+    said = msgspec.json.encode([record.run, record.labs, record.verdicts, record.sabotages, record.host]).decode()
+    return set(re.findall(r"[a-z0-9]+", said.lower()))
+
+
 def private(text: str) -> list[str]:
     """The addresses and MACs in a text that are neither nobody's nor stand-ins."""
     found = [one for one in DOTTED.findall(text) if (ip := _parse(one)) and not _allowed(ip)]
@@ -392,6 +398,62 @@ class TestOnSomebodysEngine:
         assert record.run.target == "ssh://<left out>"
         said = record.verdicts[-1].observed[0].observed
         assert not {"jane", "vm7", "acme"} & set(re.findall(r"\w+", said)), said
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "ssh://lab9@vm1:2222,jane@vm2.acme.net,anna@Client9",
+            "ssh://lab9@vm1:2222,ssh://jane@vm2.acme.net/,ssh://anna@Client9:22",
+        ],
+    )
+    def test_each_of_several_vms_and_its_user_go_from_all_texts(self, target: str) -> None:
+        """Also where a run says which of them it means: whose change it is, and which engine can't be read."""
+        full = record_of("jane on vm2, of acme.net, beside lab9 on vm1 and anna on client9", target=target)
+        host = HostLine(
+            left=["jane@vm2.acme.net: + links: br-acme: up", "lab9@vm1:2222: - processes: acmed"],
+            others=["anna@Client9: + engine: container acme-shop"],
+            unread=["nftables"],
+            unknown="jane@vm2.acme.net: not read: timed out (on vm2.acme.net)\n  acme-shop\nlab9@vm1:2222: lost",
+        )
+        record = redact(msgspec.structs.replace(full, host=host))
+
+        assert record.run.target == "ssh://<left out>"
+        assert not {"lab9", "jane", "anna", "vm1", "vm2", "client9", "acme"} & words_of(record)
+        assert record.host
+        left = [re.fullmatch(r"(host-\d+@host-\d+)(?::2222)?: ([+-] \w+): <left out>", one) for one in record.host.left]
+        (other,) = (re.fullmatch(r"(host-\d+@host-\d+): (\+ engine): <left out>", one) for one in record.host.others)
+        assert [match and match[2] for match in (*left, other)] == ["+ links", "- processes", "+ engine"]
+        assert len({match[1] for match in (*left, other) if match}) == 3
+        unknown = record.host.unknown.splitlines()
+        assert [re.sub(r"host-\d+", "H", line) for line in unknown] == [
+            "H@H: not read: timed out (on H)",
+            "  <left out>",
+            "H@H:2222: lost",
+        ]
+        assert left[0]
+        assert unknown[0].startswith(f"{left[0][1]}: ")
+
+    def test_changes_on_vms_that_are_addresses_stay_with_whose_they_are(self) -> None:
+        target = "ssh://root@10.0.0.5,root@[fd00::5]:2222"
+        full = record_of("198 packets", target=target)
+        host = HostLine(left=["root@10.0.0.5: + links: nf0", "root@[fd00::5]:2222: + links: nf0", "something else"])
+        record = redact(msgspec.structs.replace(full, host=host))
+
+        assert record.host
+        assert [re.sub(r"240[.0-9]+|2001:db8:ffff:[:0-9a-f]+", "IP", one) for one in record.host.left] == [
+            "root@IP: + links: <left out>",
+            "root@[IP]:2222: + links: <left out>",
+            "<left out>",
+        ]
+        assert record.verdicts[-1].observed[0].observed == "198 packets"
+
+    @pytest.mark.parametrize("target", ["ssh://jane@vm7.acme.net:2222", "ssh://lab9@vm1:2222,jane@vm2.acme.net"])
+    def test_redacting_a_visit_twice_changes_nothing_more(self, target: str) -> None:
+        full = record_of("jane on vm2 and on vm7", target=target)
+        host = HostLine(left=["lab9@vm1:2222: + links: br-acme"], unknown="jane@vm2.acme.net: lost\n  acme")
+        once = redact(msgspec.structs.replace(full, host=host))
+
+        assert redact(once) == once
 
     @pytest.mark.parametrize("target", ["ssh://root@198.51.100.10", "ssh://root@[2001:db8::1]:22"])
     def test_visited_address_is_a_name_of_nothing(self, target: str) -> None:

@@ -79,14 +79,15 @@ def test_ping_arrives_outside_from_the_hosts_address(
     [inner] ── user ──┴─ host ── lan ── client: capture on eth0
     """
     boxes = host.container("box"), host.container("inner", network=host.network("user"))
+    nic = client.machine.interface()
     (direct,) = ask(icmp(host.vantage, client.machine.address))
     claim.control(seen(direct, Outcome.CONNECTED, control=True))
 
-    with act, capture(client, client.machine.interface()) as arrived:
+    with act, capture(client, nic) as arrived:
         ask(*(icmp(box.vantage, client.machine.address, nonce=box.name) for box in boxes))
 
     pings = [packet for box in boxes for packet in arrived.carrying(box.name)]
-    claim.show(f"sudo tcpdump -n -i eth0 {protocol}, on {client}", arrived.text(pings))
+    claim.show(f"sudo tcpdump -n -i {nic} {protocol}, on {client}", arrived.text(pings))
     sources = {box.name: _sources(arrived, box.name, client.machine.address) for box in boxes}
     claim.judge(
         *(
@@ -126,19 +127,19 @@ def test_ping_changes_its_source_between_docker0_and_eth0(host: Host, client: Va
              capture            capture
     """
     box = host.container("box")
-    bridge = host.predefined().bridge
+    bridge, nic = host.predefined().bridge, host.machine.interface()
     nonce = secrets.token_hex(8)
 
-    with act, capture(host.vantage, bridge) as before, capture(host.vantage, host.machine.interface()) as after:
+    with act, capture(host.vantage, bridge) as before, capture(host.vantage, nic) as after:
         (answer,) = ask(icmp(box.vantage, client.machine.address, nonce=nonce))
 
     claim.show(f"sudo tcpdump -n -i {bridge} icmp", before.text(before.carrying(nonce)))
-    claim.show("sudo tcpdump -n -i eth0 icmp", after.text(after.carrying(nonce)))
+    claim.show(f"sudo tcpdump -n -i {nic} icmp", after.text(after.carrying(nonce)))
     inside, outside = (_sources(wire, nonce, client.machine.address) for wire in (before, after))
     claim.judge(
         seen(answer, Outcome.CONNECTED),
         equal(f"source of the ping on {bridge}", inside, {box.address}, vantage=host.name),
-        equal("source of the ping on eth0", outside, {host.address}, vantage=host.name),
+        equal(f"source of the ping on {nic}", outside, {host.address}, vantage=host.name),
     )
 
 

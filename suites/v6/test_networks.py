@@ -30,15 +30,15 @@ def test_ipv6_leaves_from_the_hosts_address_by_default(host: Host, client: Vanta
     [box] ── six ── host ── eth0 ── lan ── client: capture on eth0
     """
     box = host.container("box", network=host.network("six", ipv6=True, subnet6=_SUBNET6))
-    own, outside = host.machine.address6, client.machine.address6
+    own, outside, nic = host.machine.address6, client.machine.address6, client.machine.interface()
     (direct,) = ask(icmp(host.vantage, outside))
     claim.control(seen(direct, Outcome.CONNECTED, control=True))
 
-    with act, capture(client, client.machine.interface()) as arrived:
+    with act, capture(client, nic) as arrived:
         ask(icmp(box.vantage, outside, nonce=box.name, timeout_s=0.5))
 
     pings = [packet for packet in arrived.carrying(box.name) if packet.destination == outside]
-    claim.show(f"sudo tcpdump -n -i eth0 icmp6, on {client}", arrived.text(pings))
+    claim.show(f"sudo tcpdump -n -i {nic} icmp6, on {client}", arrived.text(pings))
     claim.show("sudo ip6tables-save -t nat", rules(host.engine, family=6).text("nat"))
     claim.control(holds("the ping arrives", bool(pings), len(pings), expected="at least once", control=True))
     claim.judge(equal("source of the ping, as it arrives", {ping.source for ping in pings}, {own}, vantage=client))
