@@ -170,7 +170,8 @@ def test_encrypted_overlay_travels_in_esp(host: Host, host2: Host, act: Act, cla
     ways = {_way(host2, host), _way(host, host2)}
     # On somebody's machine others may speak ESP, too.
     sealed = [packet for packet in wire.packets if packet.protocol == "esp" and _ends([packet]) <= ways]
-    claim.show(f"on {host.machine.interface()} of the first host, meanwhile", wire.text([*sealed, *wire.carrying(_NONCE)]))
+    shown = wire.text([*sealed, *wire.carrying(_NONCE)])
+    claim.show(f"on {host.machine.interface()} of the first host, meanwhile", shown)
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
         equal("ESP between the hosts", _ends(sealed), ways),
