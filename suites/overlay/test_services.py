@@ -17,7 +17,7 @@ from netfacts.model.verdict import Outcome
 from netfacts.probe import ask, icmp, listen, resolve, tcp
 from netfacts.topology import Container, Host, Service
 from netfacts.verdict import equal, holds, seen
-from suites.overlay.gossip import await_services
+from suites.overlay.gossip import await_gossip, await_services
 
 _PORT, _NODE_PORT = 8080, 20090
 _HEARD_S = 15.0
@@ -33,6 +33,8 @@ def test_service_names_resolve_to_the_tasks_of_every_host(host: Host, host2: Hos
     """
     mesh = host.network("mesh", driver="overlay", attachable=True)
     boxes = host.container("box", network=mesh), host2.container("other", mode=mesh.name)
+    # What is made on a network that the hosts are still exchanging, one of them may never hear of (moby #52661).
+    act.settle(lambda: await_gossip(mesh, *boxes))
     services = [host.service(role, network=mesh, nodes=(host, host2)) for role in ("web", "store")]
     act.settle(lambda: await_services(_names(services), *boxes))
 
@@ -78,6 +80,7 @@ def test_service_name_is_one_address_that_spreads_connections(host: Host, host2:
     """
     mesh = host.network("mesh", driver="overlay", attachable=True)
     boxes = host.container("box", network=mesh), host2.container("other", mode=mesh.name)
+    act.settle(lambda: await_gossip(mesh, *boxes))
     web = host.service("web", network=mesh, nodes=(host, host2), endpoint_mode="vip")
     addresses = web.running()
     tasks = web.containers()
