@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,6 +26,26 @@ def start(folder: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=30,
     )
+
+
+def test_ci_fails_where_a_run_leaves_something_behind(folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may write to /run")
+    # Of a process that is no more, and not called so that a sweep would take it away.
+    note = Path("/run/netfacts-99999999.left")
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
+    toxw = folder / "toxw"
+    toxw.write_text(f'#!/bin/sh\n[ "$2" != types ] || : >{note}\n')
+    toxw.chmod(0o755)
+    (folder / "vagrant").symlink_to("/bin/true")
+    try:
+        done = start(folder)
+    finally:
+        note.unlink(missing_ok=True)
+
+    assert done.returncode == 1
+    assert f"failed: -e types, which has left behind: {note}\n" in done.stderr
 
 
 @pytest.mark.parametrize(("failing", "code"), [("none", 0), ("lint", 1), ("selftests", 1)])
