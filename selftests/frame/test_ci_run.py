@@ -12,6 +12,15 @@ import pytest
 from selftests.frame.conftest import ROOT
 
 
+def prepare(folder: Path, toxw: str) -> None:
+    """Put it there, with a toxw of these lines, and vagrant."""
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
+    (folder / "toxw").write_text(f"#!/bin/sh\n{toxw}\n")
+    (folder / "toxw").chmod(0o755)
+    (folder / "vagrant").symlink_to("/bin/true")
+
+
 def start(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run it where nothing is installed but `folder`'s own programs, and what it takes for granted."""
     for name in ("cat", "dirname"):
@@ -33,12 +42,7 @@ def test_ci_fails_where_a_run_leaves_something_behind(folder: Path) -> None:
         pytest.skip("only root may write to /run")
     # Of a process that is no more, and not called so that a sweep would take it away.
     note = Path("/run/netfacts-99999999.left")
-    (folder / ".ci").mkdir()
-    shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
-    toxw = folder / "toxw"
-    toxw.write_text(f'#!/bin/sh\n[ "$2" != types ] || : >{note}\n')
-    toxw.chmod(0o755)
-    (folder / "vagrant").symlink_to("/bin/true")
+    prepare(folder, f'[ "$2" != types ] || : >{note}')
     try:
         done = start(folder)
     finally:
@@ -50,12 +54,7 @@ def test_ci_fails_where_a_run_leaves_something_behind(folder: Path) -> None:
 
 @pytest.mark.parametrize(("failing", "code"), [("none", 0), ("lint", 1), ("selftests", 1)])
 def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing: str, code: int) -> None:
-    (folder / ".ci").mkdir()
-    shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
-    toxw = folder / "toxw"
-    toxw.write_text(f'#!/bin/sh\necho "$@"\ncat\n[ "$2" != {failing} ]\n')
-    toxw.chmod(0o755)
-    (folder / "vagrant").symlink_to("/bin/true")
+    prepare(folder, f'echo "$@"\ncat\n[ "$2" != {failing} ]')
 
     done = start(folder)
 
