@@ -125,9 +125,9 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
-        if ipv6 and not self.engine.private:
-            self._require_forwarding()
         if not self.engine.private:
+            if ipv6:
+                self._require_forwarding()
             self._require_free(*filter(None, (subnet, subnet6)))
             if "encrypted" in (options or {}):
                 self._require_clean_encryption()
