@@ -35,6 +35,12 @@ _Restart = typer.Option(
 _Shard = typer.Option(
     "", "--shard", metavar="I/N", help="Only the I-th of N shares of the facts: `netfacts merge` makes one run of all."
 )
+_Shuffle = typer.Option(
+    None,
+    "--shuffle",
+    metavar="SEED",
+    help="Run the checks in an order made of this number, to see that none depends on those before it.",
+)
 _TARGETS = "; ".join(f"{name}: {what}" for name, what in TARGETS.items())
 _Target = typer.Option("embedded", "--target", metavar="TARGET", help=f"Where the labs are. {_TARGETS}.")
 _SshConfig = typer.Option(
@@ -54,6 +60,7 @@ def run(
     predecessor: str = _From,
     restart: bool = _Restart,
     shard: str = _Shard,
+    shuffle: int | None = _Shuffle,
     target: str = _Target,
     ssh_config: str = _SshConfig,
     workers: int = WORKERS,
@@ -70,6 +77,7 @@ def run(
         ssh_config=str(Path(ssh_config).resolve()) if ssh_config else "",
         select=select,
         shard=shard,
+        shuffle=shuffle,
         workers=workers,
         keep_lab=keep_lab,
         # Seconds that a look at a few facts is not to wait for; of several shards the first looks for all.

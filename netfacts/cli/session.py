@@ -43,6 +43,7 @@ class Session:
     ssh_config: str = ""
     select: str = ""
     shard: str = ""
+    shuffle: int | None = None
     workers: int = -1
     sabotage: bool = False
     portrait: bool = False
@@ -88,6 +89,7 @@ class Session:
             *(["--keep-lab"] if self.keep_lab else []),
             *(["-k", self.select] if self.select else []),
             *([f"--shard={self.shard}"] if self.shard else []),
+            *([f"--shuffle={self.shuffle}"] if self.shuffle is not None else []),
             # worksteal: a worker that crashes takes only its own check with it.
             *(["-n", str(workers), "--dist", "worksteal"] if workers else []),
         ]

@@ -6,6 +6,19 @@ from netfacts.topology.network import Network
 from netfacts.topology.refusal import refusal
 from netfacts.topology.scene import scene
 from netfacts.topology.service import Service
+from netfacts.topology.standing import Standing
 from netfacts.topology.takeover import LIVE, resume, take_over
 
-__all__ = ["LIVE", "Container", "Host", "Network", "PortBinding", "Service", "refusal", "resume", "scene", "take_over"]
+__all__ = [
+    "LIVE",
+    "Container",
+    "Host",
+    "Network",
+    "PortBinding",
+    "Service",
+    "Standing",
+    "refusal",
+    "resume",
+    "scene",
+    "take_over",
+]

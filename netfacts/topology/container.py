@@ -89,6 +89,11 @@ class Container:
             moved.move(self.pid)
 
     @property
+    def mode(self) -> str:
+        """Its network mode as the engine reports it: `default`, `bridge`, `host`, `container:ID`, a network's name."""
+        return str(self.said["HostConfig"]["NetworkMode"])
+
+    @property
     def networks(self) -> dict[str, dict[str, Any]]:
         """Its endpoints by network name, as the engine reports them."""
         networks: dict[str, dict[str, Any]] = self.said["NetworkSettings"]["Networks"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ipaddress import ip_network
@@ -27,6 +28,7 @@ from netfacts.topology.network import Network
 from netfacts.topology.refusal import Refused
 from netfacts.topology.request import for_container, ipam
 from netfacts.topology.service import Service, create
+from netfacts.topology.standing import Standing
 
 Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 """Changes what an engine is asked to create: how a sabotage plays an engine that ignores an option."""
@@ -46,18 +48,31 @@ _WITHOUT_DNS = ("none", "host", "container")
 class Host:
     """Builds on one engine for one check. Undo: `close`."""
 
-    def __init__(self, engine: Engine, *, check: str = "", tamper: Tamper | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        check: str = "",
+        tamper: Tamper | None = None,
+        standing: Standing | None = None,
+        shared: bool = False,
+    ) -> None:
+        """`standing` is what checks share on the engine; a `shared` one gets from there what others have asked for."""
         self.engine = engine
         self.machine = engine.machine
         self._check = check
         self._tamper = tamper
+        self._standing = standing or Standing(engine)
+        self._shared = shared
         # Where the host asks somebody's nameservers, a lab's names, and what a check asks for, go to the lab's own.
         self._nameservers = [] if engine.private or not self.machine.spec.ports else [self._resolver]
         # Names are unlike in every check, so that nothing left behind can answer for another's.
         self._tag = secrets.token_hex(2)
         self.containers: list[Container] = []
-        """What the check has made so far."""
+        """What the check has asked for so far."""
         self.networks: list[Network] = []
+        self.made: Counter[str] = Counter()
+        """How many containers and networks were made for it: all but those that stood already."""
         self._roles: dict[str, Container | Network] = {}
         self._subnets: list[str] = []
         """Those that the check has asked for."""
@@ -147,10 +162,15 @@ class Host:
                 "labels": self._labels(),
             }
         )
-        created = self._call(
-            "create network", request["name"], lambda: self.engine.api.create_network(**request), like=Created
-        )
-        network = Network(self.engine, created["Id"], request["name"])
+        network = self._standing.network(role, request) if self._shared else None
+        if network is None:
+            created = self._call(
+                "create network", request["name"], lambda: self.engine.api.create_network(**request), like=Created
+            )
+            network = Network(self.engine, created["Id"], request["name"])
+            self.made["networks"] += 1
+            if self._shared:
+                self._standing.keep(role, request, network)
         self.networks.append(network)
         self._roles[f"network {role}"] = network
         return network
@@ -209,6 +229,7 @@ class Host:
 
         Raises: OffLimits where others have containers there.
         """
+        self._standing.clear()
         said = self._call("inspect network", name, lambda: self.engine.api.inspect_network(name))
         others = set(said.get("Containers") or ()) - {container.id for container in self.containers}
         if others:
@@ -306,19 +327,31 @@ class Host:
                 "aliases": list(aliases),
             }
         )
+        container = self._standing.container(role, request) if self._shared and start else None
+        if container is not None:
+            self.containers.append(container)
+            self._roles[role] = container
+            return container
         created = self._call(
             "create container",
             request["name"],
             lambda: self.engine.api.create_container(**for_container(self.engine.api, request)),
             like=Created,
         )
-        container = Container(self.engine, created["Id"], request["name"])
-        self.containers.append(container)
-        self._roles[role] = container
-        if start:
-            self.start(container)
-        else:
+        container = self._note(role, Container(self.engine, created["Id"], request["name"]))
+        if not start:
             container.refresh()
+            return container
+        self.start(container)
+        if self._shared:
+            self._standing.keep(role, request, container)
+        return container
+
+    def _note(self, role: str, container: Container) -> Container:
+        """Have a container that was just created be removed with the check."""
+        self.containers.append(container)
+        self.made["containers"] += 1
+        self._roles[role] = container
         return container
 
     def typed(self, role: str, *options: str) -> Container:
@@ -331,9 +364,7 @@ class Host:
         common = ("--name", request["name"], *labels, "--stop-signal", "SIGKILL")
         done = self.engine.docker("create", *common, *request["typed"], self.engine.image, *_FOREVER)
         done.checked(f"docker refused to create container {request['name']}", Refused)
-        container = Container(self.engine, done.out.strip(), request["name"])
-        self.containers.append(container)
-        self._roles[role] = container
+        container = self._note(role, Container(self.engine, done.out.strip(), request["name"]))
         container.refresh()
         self.start(container)
         return container
@@ -459,11 +490,14 @@ class Host:
         return found
 
     def close(self) -> None:
-        """Remove what was made, last made first; "already gone" is success.
+        """Remove what was made, last made first; "already gone" is success. What is shared is given back.
 
-        Raises: ExceptionGroup of whatever could not be removed.
+        Raises: ExceptionGroup of whatever could not be removed, or is not as it was lent.
         """
-        containers, networks = self.containers, self.networks
+        both: list[Container | Network] = [*self.containers, *self.networks]
+        lent = [one for one in both if self._standing.holds(one)]
+        containers = [container for container in self.containers if container not in lent]
+        networks = [network for network in self.networks if network not in lent]
         self.containers, self.networks = [], []
         errors: list[Exception] = []
         while self._undo:
@@ -471,7 +505,12 @@ class Host:
                 self._undo.pop()()
             except (EngineError, LabError, ProbeError, requests.exceptions.RequestException) as trouble:
                 errors.append(trouble)
-        errors += removal.remove(self.engine, containers, networks, releasing=self._release)
+        remaining = self._standing.count("bridge")
+        errors += removal.remove(self.engine, containers, networks, releasing=self._release, remaining=remaining)
+        try:
+            self._standing.take_back(lent)
+        except (EngineError, LabError) as trouble:
+            errors.append(trouble)
         if errors:
             raise ExceptionGroup(f"could not remove what {self._check or 'a check'} had built on {self.name}", errors)
 

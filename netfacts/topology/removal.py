@@ -27,10 +27,11 @@ def remove(
     networks: Sequence[Network],
     *,
     releasing: Callable[[Container], None],
+    remaining: int = 0,
 ) -> list[Exception]:
     """Remove containers and then networks, last made first; `releasing` lets go of what holds a container open.
 
-    Gives what went wrong on the way.
+    `remaining` containers stay on docker0. Gives what went wrong on the way.
     """
     errors: list[Exception] = []
     if containers:
@@ -40,7 +41,7 @@ def remove(
             removals = [pool.submit(_remove, engine, container) for container in reversed(containers)]
         errors += [error for removal in removals if isinstance(error := removal.exception(), Exception)]
     try:
-        _await_ports(engine, containers)
+        _await_ports(engine, containers, remaining)
         _await_parting(engine, containers, networks)
     except EngineError as trouble:
         errors.append(trouble)
@@ -69,7 +70,7 @@ def _asked(engine: Engine, attempt: str, call: Callable[[], Any], *, like: Any =
     return answer_of(engine, attempt, found, like=like)
 
 
-def _await_ports(engine: Engine, containers: Sequence[Container]) -> None:
+def _await_ports(engine: Engine, containers: Sequence[Container], remaining: int) -> None:
     """Wait until docker0 has lost the ports of removed containers.
 
     From 28 on, an engine leaves a container's veth to the end of its network namespace, which the kernel takes down
@@ -80,7 +81,7 @@ def _await_ports(engine: Engine, containers: Sequence[Container]) -> None:
     # On an engine that others use, too, docker0 may never be without ports.
     if engine.private and any(container.said and "bridge" in container.networks for container in containers):
         until(
-            lambda: not engine.machine.names("/sys/class/net/docker0/brif"),
+            lambda: len(engine.machine.names("/sys/class/net/docker0/brif") or ()) <= remaining,
             what="docker0 to lose the ports of removed containers",
             timeout_s=_PARTED_S,
             error=EngineError,

@@ -30,7 +30,7 @@ def scene(host: Host) -> Scene:
 
 
 def _drawn(host: Host, container: Container) -> SceneContainer:
-    mode = str(container.said["HostConfig"]["NetworkMode"])
+    mode = container.mode
     for other in host.containers:
         if mode == f"container:{other.id}":
             mode = f"container:{other.name}"

@@ -16,6 +16,7 @@ from netfacts.verdict import equal
 
 
 @pytest.mark.fact("route.default-gw")
+@pytest.mark.shared
 def test_default_route_is_by_eth0_to_docker0(host: Host, act: Act, claim: Claim) -> None:
     """In a container on the default bridge, the default route goes through eth0 to docker0's address."""
     box = host.container("box")

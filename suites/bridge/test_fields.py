@@ -20,6 +20,7 @@ _ALWAYS = {
 
 
 @pytest.mark.fact("inspect.fields")
+@pytest.mark.shared
 def test_network_inspect_says_whether_it_has_ipv4(host: Host, act: Act, claim: Claim) -> None:
     """`docker network inspect` says of a network whether it has IPv4, as EnableIPv4."""
     network = host.network("net")
@@ -46,6 +47,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("inspect.top-level-address")
+@pytest.mark.shared
 def test_address_on_default_bridge_is_shown_outside_networks_too(host: Host, act: Act, claim: Claim) -> None:
     """The newest API shows the address of a container on the default bridge as NetworkSettings.IPAddress, too."""
     box = host.container("box")

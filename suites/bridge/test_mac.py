@@ -45,6 +45,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("mac.from-ip")
+@pytest.mark.shared
 @pytest.mark.parametrize(
     "find", [Host.predefined, lambda host: host.network("user")], ids=["network=bridge", "network=user"]
 )

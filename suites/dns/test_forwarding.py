@@ -31,6 +31,7 @@ _ASKED_S = 1.0
 
 
 @pytest.mark.fact("dns.nxdomain")
+@pytest.mark.shared
 def test_nxdomain_is_handed_on(host: Host, act: Act, claim: Claim) -> None:
     """Where the DNS server that the engine asks says NXDOMAIN, the container is told NXDOMAIN.
 

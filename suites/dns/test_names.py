@@ -20,6 +20,7 @@ _KNOWN = "resolver.lab"
 
 
 @pytest.mark.fact("dns.user-net-names")
+@pytest.mark.shared
 def test_user_network_resolves_names(host: Host, act: Act, claim: Claim) -> None:
     """On a user-defined network, containers resolve each other's names to their addresses."""
     shared = host.network("shared")
@@ -56,6 +57,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("dns.not-default-bridge")
+@pytest.mark.shared
 def test_default_bridge_resolves_no_names(host: Host, act: Act, claim: Claim) -> None:
     """Containers on the default bridge do not resolve each other's names."""
     box, other = host.container("box"), host.container("other")

@@ -18,6 +18,7 @@ _EDITED = "nameserver 198.51.100.77"
 
 
 @pytest.mark.fact("dns.resolv-conf-header")
+@pytest.mark.shared
 def test_resolv_conf_begins_with_a_comment(host: Host, act: Act, claim: Claim) -> None:
     """A container's /etc/resolv.conf begins with a comment that says that the engine has generated it."""
     box, other = host.container("box"), host.container("other", network=host.network("net"))

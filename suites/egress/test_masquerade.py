@@ -19,6 +19,7 @@ from netfacts.verdict import equal, holds, seen, source_is
 
 
 @pytest.mark.fact("bridge.masquerade-rule")
+@pytest.mark.shared
 def test_nat_table_masquerades_each_bridge_network(host: Host, act: Act, claim: Claim) -> None:
     """For each bridge network the nat table has a MASQUERADE rule for what leaves by another interface."""
     networks = [host.predefined(), host.network("shared")]
@@ -47,6 +48,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.fact("bridge.masquerade-source")
+@pytest.mark.shared
 @pytest.mark.parametrize(("protocol", "probe"), [("tcp", tcp), ("udp", udp)], ids=["protocol=tcp", "protocol=udp"])
 def test_outside_listener_sees_the_hosts_address(
     protocol: str, probe: Callable[..., Probe], host: Host, client: Vantage, act: Act, claim: Claim
@@ -69,6 +71,7 @@ def test_outside_listener_sees_the_hosts_address(
 
 
 @pytest.mark.fact("bridge.masquerade-source")
+@pytest.mark.shared
 @pytest.mark.parametrize("protocol", ["icmp"], ids=["protocol=icmp"])
 def test_ping_arrives_outside_from_the_hosts_address(
     protocol: str, host: Host, client: Vantage, act: Act, claim: Claim
@@ -120,6 +123,7 @@ def _expose_sources(stage: Stage) -> None:
 
 
 @pytest.mark.fact("bridge.masquerade-capture")
+@pytest.mark.shared
 def test_ping_changes_its_source_between_docker0_and_eth0(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """One and the same ping bears the container's address on docker0 and the host's address on eth0.
 
@@ -157,6 +161,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("bridge.masq-not-intra")
+@pytest.mark.shared
 def test_containers_on_one_bridge_see_each_others_addresses(host: Host, act: Act, claim: Claim) -> None:
     """A container sees another one's own address as the source of what comes over their bridge.
 

@@ -14,6 +14,7 @@ from netfacts.verdict import equal
 
 
 @pytest.mark.fact("host.same-netns")
+@pytest.mark.shared
 def test_host_mode_shares_the_hosts_network(host: Host, act: Act, claim: Claim) -> None:
     """A container on --network host runs in the host's network namespace: same links, addresses and routes."""
     box = host.container("box", mode="host")

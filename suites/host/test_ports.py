@@ -25,6 +25,7 @@ def _httpd(port: int) -> list[str]:
 
 
 @pytest.mark.fact("host.ports-direct")
+@pytest.mark.shared
 def test_host_mode_service_answers_at_the_hosts_address(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """A service in a host-mode container answers outside clients without -p, NAT or docker-proxy.
 

@@ -15,6 +15,7 @@ from netfacts.verdict import different, equal
 
 
 @pytest.mark.fact("joined.same-netns")
+@pytest.mark.shared
 @pytest.mark.unbroken
 def test_joined_container_has_the_targets_network(host: Host, act: Act, claim: Claim) -> None:
     """A container on --network container:T has T's namespace, interface, address and MAC and none of its own.
@@ -62,6 +63,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("joined.fs-pid-private")
+@pytest.mark.shared
 def test_joined_container_shares_nothing_but_the_network(host: Host, act: Act, claim: Claim) -> None:
     """A joined container keeps its own file system, process list and IPC namespace."""
     target = host.container("target", command=("sleep", "12345"))

@@ -25,6 +25,7 @@ def _httpd(port: int) -> list[str]:
 
 
 @pytest.mark.fact("joined.loopback")
+@pytest.mark.shared
 @pytest.mark.parametrize(("protocol", "probe"), [("tcp", tcp), ("udp", udp)], ids=["protocol=tcp", "protocol=udp"])
 def test_joined_containers_meet_on_loopback(
     host: Host, act: Act, claim: Claim, protocol: str, probe: Callable[..., Probe]

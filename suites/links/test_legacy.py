@@ -18,6 +18,7 @@ from netfacts.verdict import equal, holds, seen, source_is
 
 
 @pytest.mark.fact("link.name-resolves")
+@pytest.mark.shared
 def test_link_makes_the_name_resolve(host: Host, act: Act, claim: Claim) -> None:
     """On the default bridge, a container started with --link test1 reaches test1 by that name."""
     source = host.container("test1")
@@ -56,6 +57,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("link.one-way-names")
+@pytest.mark.shared
 def test_link_does_not_name_the_recipient_to_the_source(host: Host, act: Act, claim: Claim) -> None:
     """A link is one-way for names: the source does not learn the recipient's name."""
     source = host.container("test1")
@@ -95,6 +97,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("link.one-way-ip")
+@pytest.mark.shared
 def test_link_leaves_traffic_open_both_ways(host: Host, act: Act, claim: Claim) -> None:
     """A link does not make IP traffic one-way: source and recipient reach each other by address."""
     source = host.container("test1")
@@ -128,6 +131,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("link.env")
+@pytest.mark.shared
 def test_link_sets_variables_in_the_recipient(host: Host, act: Act, claim: Claim) -> None:
     """With --link source:db, the recipient's environment holds DB_NAME and variables for each exposed port."""
     source = host.container("source")

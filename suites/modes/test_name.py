@@ -13,6 +13,7 @@ from netfacts.verdict import equal
 
 
 @pytest.mark.fact("modes.name-of-default")
+@pytest.mark.shared
 def test_network_mode_without_network_is_called_default(host: Host, act: Act, claim: Claim) -> None:
     """The HostConfig.NetworkMode of a container that was started without --network is called default."""
     box = host.container("box")

@@ -42,6 +42,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("modes.default-is-bridge")
+@pytest.mark.shared
 def test_container_without_network_is_on_bridge(host: Host, act: Act, claim: Claim) -> None:
     """A container started without --network is attached to the network bridge and to no other."""
     box = host.container("box")

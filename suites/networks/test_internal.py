@@ -20,6 +20,7 @@ _PORT = 8080
 
 
 @pytest.mark.fact("internal.no-default-route")
+@pytest.mark.shared
 def test_container_of_internal_network_has_no_default_route(host: Host, act: Act, claim: Claim) -> None:
     """A container that is only on an --internal network has no default route."""
     box, other = host.container("box", network=host.network("inner", internal=True)), host.container("other")
@@ -48,6 +49,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("internal.reach")
+@pytest.mark.shared
 def test_internal_network_is_reached_by_host_and_peers(host: Host, act: Act, claim: Claim) -> None:
     """A container on an --internal network is reached by its host, and by other containers of the network."""
     inner = host.network("inner", internal=True)

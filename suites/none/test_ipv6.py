@@ -12,6 +12,7 @@ from netfacts.verdict import equal, holds
 
 
 @pytest.mark.fact("none.ipv6-loopback")
+@pytest.mark.shared
 def test_none_mode_container_has_ipv6_loopback(host: Host, act: Act, claim: Claim) -> None:
     """The loopback interface of a container on --network none has ::1."""
     box = host.container("box", mode="none")

@@ -20,6 +20,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 @pytest.mark.fact("none.lo-only")
+@pytest.mark.shared
 def test_none_mode_leaves_only_loopback(host: Host, act: Act, claim: Claim) -> None:
     """A container on --network none has a network namespace of its own in which only lo is up."""
     box = host.container("box", mode="none")
@@ -57,6 +58,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("none.isolated")
+@pytest.mark.shared
 def test_none_mode_container_is_isolated(host: Host, act: Act, claim: Claim) -> None:
     """A container on --network none reaches nothing outside itself over IP, and nothing outside reaches it.
 

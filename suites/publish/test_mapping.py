@@ -145,6 +145,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("publish.P-random")
+@pytest.mark.shared
 def test_capital_p_publishes_every_exposed_port_on_a_free_host_port(host: Host, act: Act, claim: Claim) -> None:
     """A container run with -P has every exposed port published, each on a free host port."""
     web = host.container("web", publish_all=True)

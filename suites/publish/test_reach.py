@@ -22,6 +22,7 @@ _OTHER_HOST_PORT = 20081
 
 
 @pytest.mark.fact("publish.basic")
+@pytest.mark.shared
 def test_published_port_answers_outside_at_every_address_of_the_host(
     host: Host, client: Vantage, act: Act, claim: Claim
 ) -> None:
@@ -112,6 +113,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("publish.unpublished-closed")
+@pytest.mark.shared
 def test_unpublished_port_is_refused_at_the_hosts_addresses(
     host: Host, client: Vantage, act: Act, claim: Claim
 ) -> None:

@@ -24,6 +24,7 @@ def _every(vantage: Vantage, address: str) -> list[Probe]:
 
 
 @pytest.mark.fact("isolation.bridges")
+@pytest.mark.shared
 @pytest.mark.parametrize(
     "find", [Host.predefined, lambda host: host.network("one")], ids=["networks=bridge+user", "networks=user+user"]
 )

@@ -45,6 +45,7 @@ def _connected(answers: list[Answer], source: str) -> list[Observation]:
 
 
 @pytest.mark.fact("icc.same-net-ip")
+@pytest.mark.shared
 @_EITHER
 def test_containers_of_one_network_reach_each_other(host: Host, act: Act, claim: Claim, find: _Find) -> None:
     """Containers on the same bridge network reach each other by IP address, on any port and unpublished."""
@@ -75,6 +76,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("icc.gateway")
+@pytest.mark.shared
 @_EITHER
 def test_container_and_gateway_reach_each_other(host: Host, act: Act, claim: Claim, find: _Find) -> None:
     """A container and the gateway of its network, an address of the host, reach each other."""
@@ -102,6 +104,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("host.pings-container")
+@pytest.mark.shared
 @_EITHER
 def test_host_reaches_containers_at_their_own_addresses(host: Host, act: Act, claim: Claim, find: _Find) -> None:
     """The host reaches its containers at their own addresses, including ports that are not published."""

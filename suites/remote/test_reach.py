@@ -180,6 +180,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("remote.host-reachable")
+@pytest.mark.shared
 def test_host_and_its_published_ports_answer_another_machine(
     host: Host, client: Vantage, act: Act, claim: Claim
 ) -> None:

@@ -12,6 +12,7 @@ from netfacts.verdict import equal, holds
 
 
 @pytest.mark.fact("v6.lo")
+@pytest.mark.shared
 def test_loopback_has_ipv6_address_on_ipv4_network(host: Host, act: Act, claim: Claim) -> None:
     """The loopback interface of a container on an IPv4-only network has ::1."""
     box = host.container("box")
@@ -35,6 +36,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("v6.off-on-v4-net")
+@pytest.mark.shared
 def test_ipv6_is_off_on_ipv4_networks(host: Host, act: Act, claim: Claim) -> None:
     """IPv6 is disabled on a container's interface to an IPv4-only network, a user's or the default bridge."""
     box, other = host.container("box"), host.container("other", network=host.network("net"))

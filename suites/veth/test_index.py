@@ -13,6 +13,7 @@ from netfacts.verdict import holds
 
 
 @pytest.mark.fact("veth.adjacent-index")
+@pytest.mark.shared
 def test_two_ends_of_a_pair_have_indexes_that_follow_each_other(host: Host, act: Act, claim: Claim) -> None:
     """The two ends of a container's veth pair have indexes that follow each other."""
     box = host.container("box")
