@@ -22,7 +22,6 @@ _STYLES = {
     Verdict.NOT_EXERCISED: "dim",
 }
 _MOST_PROBLEMS = 8
-_MOST_SLOW = 3
 _REASON_LINES = 3
 _MOST_CHANGES = 12
 
@@ -130,9 +129,10 @@ def _footer(record: Record, page: Path) -> list[RenderableType]:
     if record.end is not None:
         end = record.end
         built = f"{count(end.labs, 'lab')}, {count(end.engines, 'engine')}, {count(end.containers, 'container')}"
-        slow = ", ".join(f"{fact} {duration(spent)}" for fact, spent in end.slowest[:_MOST_SLOW])
-        took = f"took    {duration(end.duration_s)}: {built}" + (f" · slowest: {slow}" if slow else "")
-        lines.append(Text(visible(took), style="dim"))
+        lines.append(Text(visible(f"took    {duration(end.duration_s)}: {built}"), style="dim"))
+        if end.slowest:
+            slow = ", ".join(f"{fact} {duration(spent)}" for fact, spent in end.slowest)
+            lines.append(Text(visible(f"slowest {slow}"), style="dim"))
     if record.host is not None:
         lines += _host(record.host)
     return [*lines, Text.assemble(("page    ", "dim"), (visible(str(page)), "bold"))]
