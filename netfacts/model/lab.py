@@ -31,9 +31,9 @@ class PortSpec(msgspec.Struct, frozen=True):
 
     segment: str
     number: int
-    bridge: str = ""
     nic: str = ""
     own: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    bridge: str = ""
 
 
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,17 +81,19 @@ def test_engine_makes_no_bridge_of_another_name(host: Host, act: Act, claim: Cla
 
     with act:
         host.engine.stop()
-        host.engine.start(flags=["--bridge=br1"])
+        words, other = (
+            refusal(partial(host.engine.start, flags=[f"--bridge={bridge}"])).rpartition("\n")[2]
+            for bridge in ("br0", "br1")
+        )
         given = [end.ip for end in interface(host.vantage, "br1").ipv4]
         claim.show("ip addr show br1, with dockerd -b br1", output(host.vantage, "ip", "addr", "show", "br1"))
-        host.engine.stop()
-        words = refusal(partial(host.engine.start, flags=["--bridge=br0"])).rpartition("\n")[2]
 
     claim.show("the end of dockerd's log, with dockerd -b br0", words)
     claim.judge(
         holds(
             "refusal to start with -b br0", "br0 must be created manually" in words, words, expected="for want of it"
         ),
+        equal("refusal to start with -b br1", other, "", vantage=host.name),
         holds(
             "address of br1",
             len(given) == 1 and any(given[0] in pool for pool in _POOLS),
