@@ -23,6 +23,9 @@ _PORT = 8080
 _BRIDGED = "net.bridge.bridge-nf-call-iptables"
 _ROUTER = str(SHAPES["underlay"].address("router"))
 
+SetBridged = Callable[[str], None]
+"""What `set_bridged` yields: it takes "1" or "0"."""
+
 
 @pytest.mark.fact("brphys.lan-reachable")
 def test_containers_of_two_hosts_are_neighbours_on_the_lan(
@@ -191,10 +194,6 @@ def _(stage: Stage) -> None:
 
 
 flags("brphys.gateway", "--default-gateway=198.51.100.20")
-
-
-SetBridged = Callable[[str], None]
-"""What `set_bridged` yields: it takes "1" or "0"."""
 
 
 @pytest.fixture
