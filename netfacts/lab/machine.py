@@ -119,15 +119,21 @@ class Machine:
         """Give the name of the interface on the machine's port of this number."""
         return f"eth{number}"
 
+    def bearer(self, number: int = 0) -> str:
+        """Give the name of what has the addresses of this port: its interface, or the bridge that this is a port of."""
+        return self.spec.ports[number].bridge or self.interface(number)
+
     def _plug_in(self, segments: Mapping[str, Wire]) -> None:
         for number, port in enumerate(self.spec.ports):
             if port.nic:
                 continue
-            name = self.interface(number)
+            name, bearer = self.interface(number), self.bearer(number)
             segments[port.segment].plug(self.agent.pid, name)
-            self.sysctl(**self._parameters(name))
+            if port.bridge:
+                self.netlink.bridge(port.bridge, name)
+            self.sysctl(**self._parameters(bearer))
             interfaces = self.lab.interfaces(port)
-            self._links.equip(name, [one for one in interfaces if self._supports(one.version)])
+            self._links.equip(bearer, [one for one in interfaces if self._supports(one.version)])
 
     def _supports(self, family: int) -> bool:
         """Whether the kernel has this family: one booted with ipv6.disable=1 has IPv4 only."""
@@ -150,7 +156,8 @@ class Machine:
             if port.nic:
                 continue
             _, ipv6 = self.lab.segment(port.segment).interface(port.number)
-            wanted |= {(_hex(ipv6.ip), "80", self.interface(number)), (_hex(_MULTICAST), "08", self.interface(number))}
+            bearer = self.bearer(number)
+            wanted |= {(_hex(ipv6.ip), "80", bearer), (_hex(_MULTICAST), "08", bearer)}
 
         def in_service() -> bool:
             table = self.read("/proc/net/ipv6_route")[0]

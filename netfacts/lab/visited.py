@@ -74,7 +74,7 @@ class VisitedMachine(Machine):
     def wire(self, segments: Mapping[str, Wire]) -> None:
         """Plug the machine's ports in, and route to the lab's other segments.
 
-        Raises: LabError.
+        Raises: OffLimits where one is to be the port of a bridge; LabError.
         """
         self._plug_in(segments)
         near = {port.segment for port in self.spec.ports}

@@ -63,6 +63,16 @@ class Netlink:
             self.do("addr", "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
         self.do("link", "set", index=index, state="up")
 
+    def bridge(self, name: str, port: str) -> None:
+        """Make a bridge whose port is the link `port`, which is set up. Its MAC stays that link's, whoever joins them.
+
+        Raises: LabError.
+        """
+        index = self.index(port)
+        (link,) = self._socket.get_links(index)
+        self.do("link", "add", ifname=name, kind="bridge", address=link.get("address"))
+        self.do("link", "set", index=index, master=self.index(name), state="up")
+
     def route(self, verb: str, prefix: str, via: str, interface: str = "") -> None:
         """Do `verb` ("add", "replace", "del") to a route.
 

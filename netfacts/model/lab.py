@@ -25,21 +25,28 @@ class SegmentSpec(msgspec.Struct, frozen=True):
 class PortSpec(msgspec.Struct, frozen=True):
     """A machine's interface on a segment: `ethN`, in the order of the machine's ports.
 
-    One that is there already, on a network of somebody's, is named by `nic`, and has the addresses `own`.
+    With a `bridge` it is a port of this bridge of the machine's, and the addresses are the bridge's. One that is there
+    already, on a network of somebody's, is named by `nic`, and has the addresses `own`.
     """
 
     segment: str
     number: int
     nic: str = ""
     own: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    bridge: str = ""
 
 
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine: where an engine or a plain client lives. `gateway` names the machine that routes for it."""
+    """A machine: where an engine or a plain client lives. `gateway` names the machine that routes for it.
+
+    `flags` are those that its engine is started with in every lab of the shape; a check may add others, and of one flag
+    the last value counts.
+    """
 
     name: str
     ports: tuple[PortSpec, ...]
     engine: bool = False
+    flags: tuple[str, ...] = ()
     router: bool = False
     resolver: bool = False
     gateway: str = ""
@@ -108,6 +115,18 @@ _RESOLVER = MachineSpec(name="resolver", ports=(PortSpec("lan", 53),), resolver=
 _HOST = MachineSpec(name="host", ports=(PortSpec("lan", 10),), engine=True)
 _CLIENT = MachineSpec(name="client", ports=(PortSpec("lan", 20),))
 
+
+def _bridged(name: str, number: int, share: str) -> MachineSpec:
+    """A host whose interface is a port of br0, and whose engine gives containers addresses of its share of the LAN."""
+    return MachineSpec(
+        name=name,
+        ports=(PortSpec("lan", number, bridge="br0"),),
+        engine=True,
+        flags=("--bridge=br0", f"--fixed-cidr={share}"),
+        gateway="router",
+    )
+
+
 SHAPES = {
     spec.name: spec
     for spec in (
@@ -129,6 +148,18 @@ SHAPES = {
                 msgspec.structs.replace(_HOST, gateway="router"),
                 MachineSpec(name="router", ports=(PortSpec("lan", 1), PortSpec("far", 1)), router=True),
                 MachineSpec(name="client", ports=(PortSpec("far", 20),), gateway="router"),
+                msgspec.structs.replace(_RESOLVER, gateway="router"),
+            ),
+        ),
+        LabSpec(
+            name="underlay",
+            segments=(LAN, FAR),
+            machines=(
+                _bridged("host", 10, "198.51.100.64/26"),
+                _bridged("host2", 11, "198.51.100.128/26"),
+                # Not the first of the segment's addresses: engines without a share give that one away.
+                MachineSpec(name="router", ports=(PortSpec("lan", 254), PortSpec("far", 254)), router=True),
+                msgspec.structs.replace(_CLIENT, gateway="router"),
                 msgspec.structs.replace(_RESOLVER, gateway="router"),
             ),
         ),

@@ -8,7 +8,7 @@ from typing import Self
 
 from netfacts.lab import Vantage
 from netfacts.model.errors import ProbeError
-from netfacts.observe.packet import Packet, decode
+from netfacts.observe.packet import Packet, arp_answer, decode
 
 __all__ = ["Capture", "Packet", "capture"]
 
@@ -54,6 +54,11 @@ class Capture:
         """The packets that carry this text, bare or inside VXLAN."""
         wanted = nonce.encode()
         return [packet for packet in self.packets if wanted in packet.payload]
+
+    def answers(self, address: str, *, way: str = "") -> list[str]:
+        """The MACs that ARP answers named for this IPv4 address, those that came or went (`way`: "in", "out") alone."""
+        said = (arp_answer(packet) for packet in self.packets if way in ("", packet.way))
+        return [mac for about, mac in said if about == address]
 
     def text(self, packets: list[Packet] | None = None) -> str:
         """Packets as lines, for evidence."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from netfacts.observe import dns, icmp
 
 _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
 _ARP_OF_IPV4 = b"\0\1\x08\0\6\4"
+_ANSWER = 2
 _OFFSET = 0x1FFF
 # Hop-by-hop, routing and destination options.
 _OPTIONS = (0, 43, 60)
@@ -38,6 +39,8 @@ class Packet:
     """What it says: TCP's flags, ICMP's type, who is asked for by ARP, a DNS question. For readers alone."""
     size_bytes: int = field(default=0, compare=False)
     """Of the payload on the wire, however little of it was kept."""
+    source_mac: str = field(default="", compare=False)
+    """Who put the frame on this wire: the sender itself, or whoever routed it."""
 
     def __str__(self) -> str:
         parts = [f"{self.protocol:5}"]
@@ -61,6 +64,10 @@ def decode(frame: bytes, *, at: float = 0.0, way: str = "in", vxlan_port: int = 
     """Decode an Ethernet frame. What is cut short or unknown ends up as `payload`; nothing raises."""
     if len(frame) < 14:
         return Packet(at, way, "short", payload=frame)
+    return replace(_content(frame, at, way, vxlan_port), source_mac=frame[6:12].hex(":"))
+
+
+def _content(frame: bytes, at: float, way: str, vxlan_port: int) -> Packet:
     (kind,) = struct.unpack("!H", frame[12:14])
     body = frame[14:]
     if kind == _IPV4 and len(body) >= 20:
@@ -133,11 +140,23 @@ def _flags(bits: int) -> str:
     return f"[{''.join(letter for place, letter in enumerate(_FLAGS) if bits >> place & 1)}]"
 
 
+def arp_answer(packet: Packet) -> tuple[str, str]:
+    """Give the IPv4 address that an ARP answer is about and the MAC that it names; two times "" for all else."""
+    body = packet.payload
+    if packet.protocol != "arp" or not _is_arp(body) or int.from_bytes(body[6:8]) != _ANSWER:
+        return "", ""
+    return str(IPv4Address(body[14:18])), body[8:14].hex(":")
+
+
+def _is_arp(body: bytes) -> bool:
+    return len(body) >= 28 and body[:6] == _ARP_OF_IPV4
+
+
 def _arp(body: bytes) -> str:
-    if len(body) < 28 or body[:6] != _ARP_OF_IPV4:
+    if not _is_arp(body):
         return ""
     (operation,) = struct.unpack("!H", body[6:8])
     sender, target = IPv4Address(body[14:18]), IPv4Address(body[24:28])
     if operation == 1:
         return f"who has {target}? tell {sender}"
-    return f"{sender} is at {body[8:14].hex(':')}" if operation == 2 else f"operation {operation}"
+    return f"{sender} is at {body[8:14].hex(':')}" if operation == _ANSWER else f"operation {operation}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import docker.errors
 
 from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
+from netfacts.lab import Machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
 from netfacts.topology.container import Container
@@ -31,7 +32,7 @@ def remove(
 ) -> list[Exception]:
     """Remove containers and then networks, last made first; `releasing` lets go of what holds a container open.
 
-    `remaining` containers stay on docker0. Gives what went wrong on the way.
+    `remaining` containers stay on the default bridge. Gives what went wrong on the way.
     """
     errors: list[Exception] = []
     if containers:
@@ -71,7 +72,7 @@ def _asked(engine: Engine, attempt: str, call: Callable[[], Any], *, like: Any =
 
 
 def _await_ports(engine: Engine, containers: Sequence[Container], remaining: int) -> None:
-    """Wait until docker0 has lost the ports of removed containers.
+    """Wait until the default bridge has lost the ports of removed containers.
 
     From 28 on, an engine leaves a container's veth to the end of its network namespace, which the kernel takes down
     some time after the engine has called the container removed.
@@ -80,12 +81,19 @@ def _await_ports(engine: Engine, containers: Sequence[Container], remaining: int
     """
     # On an engine that others use, too, docker0 may never be without ports.
     if engine.private and any(container.said and "bridge" in container.networks for container in containers):
-        until(
-            lambda: len(engine.machine.names("/sys/class/net/docker0/brif") or ()) <= remaining,
-            what="docker0 to lose the ports of removed containers",
-            timeout_s=_PARTED_S,
-            error=EngineError,
-        )
+        machine = engine.machine
+        own = {machine.interface(number): port.bridge for number, port in enumerate(machine.spec.ports)}
+        for bridge in {"docker0", *filter(None, own.values())}:
+            until(
+                partial(_has_lost_ports, machine, bridge, besides=own, remaining=remaining),
+                what=f"{bridge} to lose the ports of removed containers",
+                timeout_s=_PARTED_S,
+                error=EngineError,
+            )
+
+
+def _has_lost_ports(machine: Machine, bridge: str, *, besides: Collection[str], remaining: int) -> bool:
+    return len(set(machine.names(f"/sys/class/net/{bridge}/brif") or ()) - set(besides)) <= remaining
 
 
 def _await_parting(engine: Engine, containers: Sequence[Container], networks: Sequence[Network]) -> None:

@@ -152,3 +152,4 @@ def test_lab_of_one_or_of_several_wires_is_not_played_there() -> None:
     assert meeting.plays_in(SHAPES["host-and-outside"])
     assert not meeting.plays_in(SHAPES["one-host"])
     assert not meeting.plays_in(SHAPES["routed"])
+    assert not meeting.plays_in(SHAPES["underlay"])

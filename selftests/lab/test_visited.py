@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netfacts.lab.visited import destinations, on_free_subnets, unwired
@@ -20,6 +20,7 @@ def test_subnets_of_documentation_are_taken_where_they_are_free() -> None:
     assert spec.address("client").compressed == "203.0.113.20"
 
 
+@settings(deadline=None)  # an example asks for all shapes, on a machine that may be busy
 @given(
     st.lists(
         st.one_of(

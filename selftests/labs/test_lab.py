@@ -82,13 +82,32 @@ def test_machine_has_the_links_and_routes_of_its_spec_and_no_others(lab: Lab) ->
 
     for machine in lab.machines.values():
         found = [link for link in links(of_machine(machine)) if link.up]
-        assert [link.name for link in found] == ["lo", *(f"eth{number}" for number in range(len(machine.spec.ports)))]
+        assert {link.name: link.master for link in found} == {"lo": ""} | _links(machine)
+        bearers = {machine.bearer(number) for number in range(len(machine.spec.ports))}
+        assert {link.name for link in found if any(not end.is_link_local for end in link.addresses)} == {"lo", *bearers}
         assert not ours & {link.mac for link in found}
         ways = [*routes(of_machine(machine)), *routes(of_machine(machine), family=6)]
         gateways = [ip_address(way.gateway) for way in ways if way.destination == "default"]
         assert gateways == (list(_gateway(lab.spec, machine)) if machine.spec.gateway else [])
         beyond = [way for way in ways if way.destination != "default" and not _within(way.destination, ranges)]
         assert beyond == []
+
+
+def test_bridge_of_a_host_keeps_the_mac_of_its_interface() -> None:
+    """By itself a bridge takes the lowest MAC of its ports, and neighbours would go on sending to the one before."""
+    with _lab("underlay") as lab:
+        host = lab["host"]
+        own, bridge = host.interface(), host.bearer()
+        commands = [
+            "link add low address 02:00:00:00:00:01 type veth peer name high",
+            f"link set low master {bridge} up",
+        ]
+        done = [host.execute(["ip", *command.split()]).exit_status for command in commands]
+
+        macs = {link.name: link.mac for link in links(of_machine(host))}
+
+        assert done == [0, 0]
+        assert macs[bridge] == macs[own]
 
 
 def test_address_outside_of_the_lab_is_unreachable_at_once() -> None:
@@ -396,6 +415,12 @@ def _descriptors() -> list[str]:
             found.append(re.sub(r"^(socket|pipe):.*", r"\1", str(path.readlink())))
     # The one of this very listing is gone by now, and pytest's own files come and go.
     return [text for text in found if text in ("socket", "pipe") or text.startswith(("net:", "mnt:", "anon_inode:"))]
+
+
+def _links(machine: Machine) -> dict[str, str]:
+    """The links that the machine has by its spec, each with the bridge that it is a port of."""
+    ports = {f"eth{number}": port.bridge for number, port in enumerate(machine.spec.ports)}
+    return ports | {bridge: "" for bridge in ports.values() if bridge}
 
 
 def _routers_between(spec: LabSpec, here: str, there: str) -> int:

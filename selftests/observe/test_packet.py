@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from netfacts.observe.packet import Packet, decode
+from netfacts.observe.packet import Packet, arp_answer, decode
 
 IPV4 = st.ip_addresses(v=4).map(str)
 IPV6 = st.ip_addresses(v=6).map(str)
@@ -266,6 +266,33 @@ MLD = b"\x3a\0\x05\x02\0\0\0\0" + icmp(143, 0) + bytes(20)
 )
 def test_packet_is_a_line(frame: bytes, line: str) -> None:
     assert str(decode(frame)) == line
+
+
+def test_packet_names_who_put_it_on_the_wire() -> None:
+    frame = ipv4(A, B, 17, udp(5, 4789, vxlan(7, b"\2" * 6 + b"\3" * 6 + arp(1, A, B)[12:])))
+
+    packet = decode(frame)
+
+    assert packet.source_mac == "02:42:00:00:00:02"
+    assert packet.inner is not None
+    assert packet.inner.source_mac == "03:03:03:03:03:03"
+    assert decode(frame[:13]).source_mac == ""
+
+
+@pytest.mark.parametrize(
+    ("frame", "answer"),
+    [
+        (arp(2, A, B), (A, "02:42:ac:11:00:02")),
+        (arp(1, A, B), ("", "")),
+        (arp(2, A, B)[:-1], ("", "")),
+        (ethernet(0x0806, b"\0\1\x86\xdd" + arp(2, A, B)[18:]), ("", "")),
+        (ipv4(A, B, 17, arp(2, A, B)[14:]), ("", "")),
+        (b"", ("", "")),
+    ],
+    ids=["answer", "question", "cut short", "of another protocol", "in a datagram", "nothing"],
+)
+def test_arp_answer_is_an_address_and_its_mac(frame: bytes, answer: tuple[str, str]) -> None:
+    assert arp_answer(decode(frame)) == answer
 
 
 def test_size_is_that_on_the_wire_however_little_was_kept() -> None:
