@@ -180,7 +180,7 @@ def test_none_container_wired_by_hand_reaches_all(host: Host, client: Vantage, a
         answers = ask(*probes, tcp(other.vantage, str(own.ip), back, timeout_s=_SOON))
         claim.show("ip addr; ip route, in the container", box.run("sh", "-c", "ip addr; ip route").out)
         claim.show(f"ip link show {port}, on the host", output(host.vantage, "ip", "link", "show", port))
-        claim.show("iptables -t nat -S POSTROUTING", rules(host.engine).text("nat"))
+        claim.show("iptables-save -t nat", rules(host.engine).text("nat"))
 
     sources = (str(own.ip), str(own.ip), host.address, other.address)
     claim.judge(
@@ -261,7 +261,7 @@ def test_engine_knows_no_address_that_was_given_by_hand(host: Host, act: Act, cl
     naming = {one: [rule.text for rule in ruleset.rules if f" {one}" in rule.text] for one in (first.address, address)}
     claim.control(holds("rules for another", bool(naming[first.address]), naming, expected="some", control=True))
     claim.judge(
-        equal("addresses that docker inspect shows", [end["IPAddress"] for end in box.networks.values()], [""]),
+        equal("addresses that docker inspect shows", [box.address_on(name) for name in box.networks], [""]),
         equal(
             "addresses that docker network inspect shows",
             [end["IPv4Address"].partition("/")[0] for end in shown.values()],
@@ -274,8 +274,19 @@ def test_engine_knows_no_address_that_was_given_by_hand(host: Host, act: Act, cl
 
 @tamper("nullwire.unmanaged", "the address is kept from others by --aux-address")
 def _(request: dict[str, Any]) -> dict[str, Any]:
+    if "ipam" not in request:
+        return request
     (pool,) = request["ipam"]["Config"]
     return request | {"ipam": {"Config": [pool | {"AuxiliaryAddresses": {"box": str(_SUBNET[3])}}]}}
+
+
+@strike("nullwire.unmanaged", "docker inspect shows the address")
+def _(stage: Stage) -> None:
+    def show(said: dict[str, Any]) -> dict[str, Any]:
+        said["NetworkSettings"]["Networks"]["none"]["IPAddress"] = str(_SUBNET[3])
+        return said
+
+    stage.forge(f"/containers/{stage.container('box').id}/json", show)
 
 
 @strike("nullwire.unmanaged", "the engine has a container with this address")
