@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from ipaddress import ip_interface
 
@@ -99,8 +99,7 @@ class ByHand:
             if master is not None:
                 changes["master"] = netlink.index(master) if master else 0
             if netns is not None:
-                changes["net_ns_fd"] = fd = os.open(self._path(netns), os.O_RDONLY | os.O_CLOEXEC)
-                opened.callback(os.close, fd)
+                changes["net_ns_fd"] = opened.enter_context(self._opened(netns))
             netlink.do("link", "set", index=netlink.index(link), **changes)
 
     def address_add(self, address: str, link: str, *, within: Vantage | None = None) -> None:
@@ -126,7 +125,7 @@ class ByHand:
             netlink.route("add", destination, via)
 
     def wire(self, inside: Vantage, bridge: str, address: str, gateway: str) -> str:
-        """Do for a container without a network what the bridge driver does; gives the name of the bridge's new port.
+        """Do for one container without a network what the bridge driver does; gives the name of the bridge's new port.
 
         Raises: LabError.
         """
@@ -154,15 +153,25 @@ class ByHand:
         if where is None or not where.net:
             yield self._own
             return
-        netlink = Netlink(self._path(where))
-        try:
+        with self._opened(where) as fd, closing(Netlink(f"/proc/{os.getpid()}/fd/{fd}")) as netlink:
             yield netlink
-        finally:
-            netlink.close()
 
-    def _path(self, where: Vantage) -> str:
-        """Where this process finds a vantage's namespace. A symbolic link would lead it out of the machine."""
-        return self._machine.path(where.net or "/proc/1/ns/net")
+    @contextmanager
+    def _opened(self, where: Vantage) -> Iterator[int]:
+        """Hold the namespace of a vantage open by a file descriptor.
+
+        Its path must have no symbolic link to elsewhere in it: that would lead this process out of the machine.
+
+        Raises: LabError where it is gone.
+        """
+        try:
+            fd = os.open(self._machine.path(where.net or "/proc/1/ns/net"), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise LabError("could not open a network namespace", where=str(where), returned=str(error)) from None
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def _forget(self, space: Vantage) -> None:
         """Take a namespace's name away; gone already is success."""

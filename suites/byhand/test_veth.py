@@ -7,6 +7,7 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
+from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Link, gone, links, named, output
 from netfacts.probe import ask, icmp
@@ -209,3 +210,9 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     machine = stage.host.machine
     machine.release(machine.inode(stage.host.by_hand.netns("busy").net))
+
+
+@strike("netns.del-removes-veth", "something else is mounted on a name, which so can't be deleted")
+def _(stage: Stage) -> None:
+    path = stage.host.by_hand.netns("busy").net
+    stage.host.machine.execute(["mount", "--bind", path, path]).checked("could not mount", LabError)
