@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Sequence
@@ -52,6 +53,19 @@ class Netlink:
             getattr(self._socket, noun)(verb, **args)
         except NetlinkError as error:
             raise LabError(f"could not {verb} {noun} {args}", returned=str(error)) from None
+
+    def remove(self, name: str) -> None:
+        """Remove the link of this name; gone already is success.
+
+        Raises: LabError.
+        """
+        for index in self._socket.link_lookup(ifname=name):
+            try:
+                self._socket.link("del", index=index)
+            except NetlinkError as error:
+                # The kernel may just now take it down with the namespace of its peer.
+                if error.code != errno.ENODEV:
+                    raise LabError(f"could not del link {name}", returned=str(error)) from None
 
     def equip(self, name: str, addresses: Sequence[IPv4Interface | IPv6Interface]) -> None:
         """Give a link its addresses and set it up.

@@ -3,7 +3,8 @@
 from netfacts.observe.api import Reply, fetch
 from netfacts.observe.capture import Capture, Packet, capture
 from netfacts.observe.firewall import Rule, Ruleset, nft_ruleset, rules
-from netfacts.observe.link import Link, Route, interface, links, neighbours, routes, statistics
+from netfacts.observe.link import Link, Route, gone, interface, links, neighbours, routes, statistics
+from netfacts.observe.named import named
 from netfacts.observe.output import output
 from netfacts.observe.overlay import Remote, remotes
 from netfacts.observe.process import Process, Socket, namespaces, processes, serving, sockets
@@ -23,8 +24,10 @@ __all__ = [
     "capture",
     "ephemeral_ports",
     "fetch",
+    "gone",
     "interface",
     "links",
+    "named",
     "namespaces",
     "neighbours",
     "nft_ruleset",

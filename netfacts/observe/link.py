@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Any
 
 from netfacts.lab import Vantage
+from netfacts.lab.wait import until
 from netfacts.model.errors import ProbeError
+
+# The kernel takes the links of a namespace down some time after this has lost its last process and name: on a busy
+# machine, where others end meanwhile, whole seconds after.
+_GONE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,10 @@ class Route:
     source: str
 
 
+class _Late(ProbeError):
+    """It did not go in time."""
+
+
 def links(vantage: Vantage) -> list[Link]:
     """Read the links of a vantage, with their addresses.
 
@@ -60,6 +70,21 @@ def interface(vantage: Vantage, name: str) -> Link:
         if link.name == name:
             return link
     raise ProbeError(f"there is no link {name}", where=str(vantage), returned=", ".join(link.name for link in found))
+
+
+def gone(vantage: Vantage, name: str, *, timeout_s: float = _GONE_S) -> bool:
+    """Wait for the link of this name to go; False where it is still there after `timeout_s`.
+
+    Raises: ProbeError.
+    """
+    with contextlib.suppress(_Late):
+        return until(
+            lambda: all(link.name != name for link in links(vantage)),
+            what=f"link {name} of {vantage} to go",
+            timeout_s=timeout_s,
+            error=_Late,
+        )
+    return False
 
 
 def routes(vantage: Vantage, *, family: int = 4) -> list[Route]:
@@ -92,7 +117,10 @@ def parse_links(text: str) -> list[Link]:
 
     Raises: ProbeError.
     """
-    return [_link(entry) for entry in _entries(text) if entry.get("ifname")]
+    entries = [entry for entry in _entries(text) if entry.get("ifname")]
+    # Where both ends lie in one namespace, `ip` names the other one, and does not number it.
+    indexes = {str(entry["ifname"]): entry.get("ifindex") for entry in entries}
+    return [_link({"link_index": indexes.get(str(entry.get("link")))} | entry) for entry in entries]
 
 
 def parse_routes(text: str) -> list[Route]:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -22,6 +22,7 @@ from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, OffLimits, ProbeError
 from netfacts.model.fact import engine_version
 from netfacts.topology import removal
+from netfacts.topology.byhand import ByHand
 from netfacts.topology.container import Container
 from netfacts.topology.inspected import Created, InspectedNetwork
 from netfacts.topology.network import Network
@@ -98,6 +99,14 @@ class Host:
     def vantage(self) -> Vantage:
         """Probes from the machine itself."""
         return of_machine(self.machine)
+
+    @cached_property
+    def by_hand(self) -> ByHand:
+        """Wires the machine past the engine. Undo: `close`.
+
+        Raises: OffLimits where the machine is somebody's.
+        """
+        return ByHand(self.machine, self._tag, self._undo)
 
     def nameservers(self, *addresses: str, names: Mapping[str, str] | None = None) -> None:
         """Give the host these nameservers, or none. The engine reads them when it starts a container.

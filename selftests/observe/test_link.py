@@ -21,7 +21,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=8,
 )
 _KEYS = ["ifindex", "ifname", "linkinfo", "master", "link_index", "address", "mtu", "flags", "addr_info", "info_kind"]
-_KEYS += ["local", "prefixlen", "dst", "gateway", "dev", "prefsrc"]
+_KEYS += ["local", "prefixlen", "link", "dst", "gateway", "dev", "prefsrc"]
 # Objects with the keys that are read, and any values: what another iproute2 might come up with.
 ODD = st.lists(
     st.dictionaries(
@@ -60,6 +60,17 @@ def test_veth_s_two_ends_name_each_other(golden: Golden) -> None:
 
     assert (inside.name, inside.kind, outside.kind) == ("eth0", "veth", "veth")
     assert (outside.peer_index, outside.master) == (inside.index, "nf-golden")
+
+
+def test_peer_in_the_same_namespace_is_found_by_its_name() -> None:
+    """There `ip` names the other end, and elsewhere it numbers it."""
+    pair = [
+        {"ifindex": 8, "ifname": "far", "link": "near", "linkinfo": {"info_kind": "veth"}},
+        {"ifindex": 9, "ifname": "near", "link": "far", "linkinfo": {"info_kind": "veth"}},
+        {"ifindex": 10, "ifname": "astray", "link_index": 8, "link_netnsid": 0, "linkinfo": {"info_kind": "veth"}},
+    ]
+
+    assert [link.peer_index for link in parse_links(json.dumps(pair))] == [9, 8, 8]
 
 
 def test_routes_of_a_real_host_are_read(golden: Golden) -> None:

@@ -9,9 +9,8 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import Link, links, namespaces, routes
+from netfacts.observe import Link, interface, links, namespaces, routes
 from netfacts.probe import ask, icmp, listen, tcp
 from netfacts.topology import Host
 from netfacts.verdict import different, equal, seen
@@ -116,14 +115,8 @@ def _addresses(found: list[Link]) -> list[str]:
 
 def _wire(stage: Stage) -> None:
     """Do by hand what the bridge driver does: a veth on docker0, an address of its subnet, a default route."""
-    host, box = stage.host, stage.container("box")
+    host = stage.host
     name = host.predefined("bridge").bridge
-    (bridge,) = [link.ipv4[0] for link in links(host.vantage) if link.name == name]
+    (bridge,) = interface(host.vantage, name).ipv4
     address = f"{bridge.network[-2]}/{bridge.network.prefixlen}"
-    _ip(host.vantage, f"link add byhand type veth peer name eth0 netns {box.pid}", f"link set byhand master {name} up")
-    _ip(box.vantage, "link set eth0 up", f"addr add {address} dev eth0", f"route add default via {bridge.ip}")
-
-
-def _ip(vantage: Vantage, *lines: str) -> None:
-    done = vantage.machine.execute(["ip", "-batch", "-"], net=vantage.net, text="\n".join(lines) + "\n")
-    done.checked("could not wire the container", LabError)
+    host.by_hand.wire(stage.container("box").vantage, name, address, str(bridge.ip))

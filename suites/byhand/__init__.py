@@ -1,0 +1,1 @@
+"""By hand: namespaces, veth pairs and containers that a person wires, past the engine."""
