@@ -99,7 +99,7 @@ def _(stage: Stage) -> None:
 @strike("inspect.ip-from-outside", "the engine shows another address")
 def _(stage: Stage) -> None:
     box = stage.container("box")
-    other = box.networks | {"bridge": box.networks["bridge"] | {"IPAddress": stage.host.predefined().gateway}}
+    other = box.networks | {"bridge": box.networks["bridge"] | {"IPAddress": "203.0.113.9"}}
     settings = box.said["NetworkSettings"] | {"Networks": other}
     stage.forge(f"/containers/{box.id}/json", lambda said: said | {"NetworkSettings": settings})
 

@@ -102,3 +102,4 @@ def _(stage: Stage) -> None:
 
 
 flags("docker0.not-random", "--bip=172.17.0.1/16")
+flags("docker0.not-random", "--default-address-pool=base=10.77.0.0/16,size=24")
