@@ -162,6 +162,19 @@ def _(stage: Stage) -> None:
     stage.forge("/stop", leave)
 
 
+@strike("veth.removed-on-stop", "the engine calls the new one as the old one was")
+def _(stage: Stage) -> None:
+    old = _host_end(stage.host, stage.container("box"))
+
+    def rename(said: object) -> object:
+        box = stage.container("box")
+        box.refresh()
+        _rename(stage.host.vantage, _host_end(stage.host, box), old)
+        return said
+
+    stage.forge("/start", rename)
+
+
 @pytest.mark.fact("veth.carries")
 def test_what_goes_in_at_one_end_comes_out_at_the_other(host: Host, act: Act, claim: Claim) -> None:
     """What a container sends by eth0 comes out of the host's end of the pair unchanged, and the other way round."""
@@ -200,6 +213,16 @@ def _passed(wire: Capture, box: Container, way: str) -> list[tuple[str, bytes]]:
 @strike("veth.carries", "the host's end is set down")
 def _(stage: Stage) -> None:
     _ip(stage.host.vantage, "link", "set", _host_end(stage.host, stage.container("box")), "down")
+
+
+@strike("veth.carries", "the host's end takes small packets only")
+def _(stage: Stage) -> None:
+    _ip(stage.host.vantage, "link", "set", _host_end(stage.host, stage.container("box")), "mtu", "68")
+
+
+@strike("veth.carries", "the container's end takes small packets only")
+def _(stage: Stage) -> None:
+    _ip(stage.container("box").vantage, "link", "set", "eth0", "mtu", "68")
 
 
 @strike("veth.carries", "docker0 remembers nobody, and sends everything to all")
