@@ -38,13 +38,17 @@ async def equip(args: dict[str, Any]) -> bool:
 
 
 async def route(args: dict[str, Any]) -> bool:
-    """Do `verb` ("add", "replace", "del") to the route to `prefix` by way of `via`; `interface` may be "".
+    """Do `verb` ("add", "replace", "del") to the route to `prefix` by way of `via`, or out of `interface`.
+
+    Either may be "".
 
     Raises: OSError with the words of `ip`.
     """
     family = "-6" if ":" in args["prefix"] else "-4"
-    where = f" dev {args['interface']}" if args["interface"] else ""
-    await _ip(f"route {args['verb']} {args['prefix']} via {args['via']}{where}", options=(family,))
+    words = ["route", args["verb"], args["prefix"]]
+    for key, value in (("via", args["via"]), ("dev", args["interface"])):
+        words += [key, value] if value else []
+    await _ip(" ".join(words), options=(family,))
     return True
 
 

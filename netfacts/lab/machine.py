@@ -167,18 +167,18 @@ class Machine:
         until(in_service, what=f"IPv6 on {self.name} to be in service", timeout_s=_SETTLED_S)
 
     def route(self, prefix: str, via: str) -> None:
-        """Add a route.
+        """Add a route; with `via` "" the machine looks for these addresses on its first segment itself.
 
         Raises: LabError.
         """
-        self._links.route("replace", prefix, via)
+        self._links.route("replace", prefix, via, "" if via else self.interface())
 
     def unroute(self, prefix: str, via: str) -> None:
         """Remove a route that `route` added.
 
         Raises: LabError.
         """
-        self._links.route("del", prefix, via)
+        self._links.route("del", prefix, via, "" if via else self.interface())
 
     def sysctl(self, net: str = "", **values: str) -> None:
         """Set kernel parameters, in the network namespace at `net` or the machine's own.

@@ -56,7 +56,10 @@ class Links(Protocol):
         ...
 
     def route(self, verb: str, prefix: str, via: str, interface: str = "") -> None:
-        """Do `verb` ("add", "replace", "del") to a route. Raises: LabError, ProbeError."""
+        """Do `verb` ("add", "replace", "del") to a route; with `via` "" it is to what is beside the interface.
+
+        Raises: LabError, ProbeError.
+        """
         ...
 
     def close(self) -> None:

@@ -88,12 +88,14 @@ class Netlink:
         self.do("link", "set", index=index, master=self.index(name), state="up")
 
     def route(self, verb: str, prefix: str, via: str, interface: str = "") -> None:
-        """Do `verb` ("add", "replace", "del") to a route.
+        """Do `verb` ("add", "replace", "del") to a route; with `via` "" it is to what is beside the interface.
 
         Raises: LabError.
         """
-        through = {"oif": self.index(interface)} if interface else {}
-        self.do("route", verb, dst=prefix, gateway=via, **through)
+        through: dict[str, Any] = {"oif": self.index(interface)} if interface else {}
+        if via:
+            through["gateway"] = via
+        self.do("route", verb, dst=prefix, **through)
 
     def close(self) -> None:
         """Close the socket."""

@@ -14,7 +14,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -23,6 +23,8 @@ import pytest
 
 from netfacts.engine import Engine, Installation, resolve
 from netfacts.lab import Lab, Machine, of_machine
+from netfacts.lab.remote import RemoteLinks
+from netfacts.lab.site import Links
 from netfacts.lab.stamp import remove_cgroups, stamp, start_time, sweep
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError, NetfactsError
@@ -117,6 +119,24 @@ def test_address_outside_of_the_lab_is_unreachable_at_once() -> None:
         answers = ask(tcp(host, "203.0.113.1", 80), tcp(host, "2001:db8:2::1", 80))
 
         assert [answer.outcome for answer in answers] == [Outcome.UNREACHABLE] * 2
+
+
+@pytest.mark.parametrize(
+    "by", [lambda machine: machine.netlink, lambda machine: RemoteLinks(machine.agent)], ids=["netlink", "ip"]
+)
+def test_route_without_a_gateway_leads_to_the_wire(by: Callable[[Machine], Links]) -> None:
+    with _lab("one-host") as lab:
+        here, ways = of_machine(lab["resolver"]), by(lab["resolver"])
+        before = routes(here)
+
+        ways.route("replace", "192.0.2.7/32", "", "eth0")
+        added = [way for way in routes(here) if way not in before]
+        (answer,) = ask(icmp(here, "192.0.2.7"))
+        ways.route("del", "192.0.2.7/32", "", "eth0")
+
+        assert [(way.destination, way.gateway, way.device) for way in added] == [("192.0.2.7", "", "eth0")]
+        assert (answer.outcome, answer.detail) == (Outcome.UNREACHABLE, "No route to host")
+        assert routes(here) == before
 
 
 def test_far_client_is_cut_off_without_its_router() -> None:

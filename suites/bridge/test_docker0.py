@@ -1,8 +1,6 @@
-"""The device docker0: that it is there, its address, its ports."""
+"""The device docker0: that it is there, and its ports."""
 
 from __future__ import annotations
-
-from ipaddress import IPv4Network
 
 import pytest
 
@@ -10,8 +8,7 @@ from fixtures.claim import Act, Claim
 from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage, of_machine
-from netfacts.model.errors import LabError
-from netfacts.observe import interface, links, output, routes
+from netfacts.observe import interface, links, output
 from netfacts.topology import Host
 from netfacts.verdict import equal
 
@@ -36,40 +33,6 @@ def _kind(vantage: Vantage, name: str) -> str:
 
 
 flags("docker0.exists", "--bridge=none")
-
-
-@pytest.mark.fact("docker0.default-addr")
-def test_docker0_has_the_first_address_of_the_first_pool(host: Host, act: Act, claim: Claim) -> None:
-    """On a host where nothing else uses 172.17.0.0/16, docker0 has the address 172.17.0.1/16."""
-    pool = IPv4Network("172.17.0.0/16")
-    others = _overlapping(host.vantage, pool)
-    claim.control(equal(f"routes of the host into {pool} but docker0's own", others, [], control=True))
-
-    with act:
-        docker0 = interface(host.vantage, _BRIDGE)
-        claim.show("ip -4 route", output(host.vantage, "ip", "-4", "route"))
-
-    claim.judge(
-        equal("IPv4 addresses of docker0", [str(end) for end in docker0.ipv4], ["172.17.0.1/16"], vantage=host.vantage)
-    )
-
-
-def _overlapping(vantage: Vantage, pool: IPv4Network) -> list[str]:
-    found = [route.destination for route in routes(vantage) if route.device != _BRIDGE]
-    return [prefix for prefix in found if IPv4Network(prefix.replace("default", "0.0.0.0/0")).overlaps(pool)]
-
-
-@strike("docker0.default-addr", "the host's eth0 is in 172.17.0.0/16 when the daemon first starts")
-def _(stage: Stage) -> None:
-    engine, machine = stage.host.engine, stage.host.machine
-    engine.stop()
-    machine.netlink.do("link", "del", index=machine.netlink.index(_BRIDGE))
-    # What a daemon remembers of its networks: without it, its next start is a first one.
-    forgotten = machine.execute(["rm", "-r", "/run/netfacts/docker/network"])
-    forgotten.checked("could not remove the engine's networks", LabError)
-    # On the link: a route to it by way of a gateway does not keep the engine from taking it.
-    machine.netlink.do("addr", "add", index=machine.netlink.index("eth0"), address="172.17.0.9", prefixlen=16)
-    engine.start()
 
 
 @pytest.mark.fact("docker0.empty-bridge")

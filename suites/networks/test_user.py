@@ -18,6 +18,8 @@ from netfacts.verdict import equal, holds, seen
 
 # Private, and in none of the pools that Docker takes subnets from.
 _SUBNET = IPv4Network("10.77.1.0/24")
+# Newer engines write user-defined.
+_USER_DEFINED = "user defined networks only"
 
 
 @pytest.mark.fact("user.create-bridge")
@@ -173,6 +175,40 @@ def test_ip_is_refused_on_a_network_without_subnet(host: Host, act: Act, claim: 
 @tamper("user.static-ip-needs-subnet", "the network has a chosen subnet", engines="<29.0.4")
 def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | ({"ipam": _ipam(IPv4Network("10.77.2.0/24"))} if request["name"].startswith("given") else {})
+
+
+@pytest.mark.fact("user.static-ip-default-bridge")
+def test_ip_is_refused_on_the_default_bridge(host: Host, act: Act, claim: Claim) -> None:
+    """`docker run --ip` is refused on the default bridge, as user-defined networks alone have it."""
+    chosen = host.network("chosen", subnet=str(_SUBNET))
+    bridge = host.predefined("bridge")
+    control = refusal(lambda: host.container("control", network=chosen, address=str(_SUBNET[77])))
+    claim.control(equal("refusal of --ip on a network with --subnet", control, "", control=True))
+
+    with act:
+        wanted = str(IPv4Network(bridge.subnet)[-77])
+        words = refusal(lambda: host.container("box", address=wanted))
+        claim.show(f"docker run --ip {wanted}, on the default bridge", words or "done")
+
+    claim.judge(
+        holds(
+            f"--ip {wanted} on the default bridge, {bridge.subnet}",
+            _USER_DEFINED in words.replace("-", " "),
+            words,
+            expected=f"refused: {_USER_DEFINED}",
+        )
+    )
+
+
+@tamper("user.static-ip-default-bridge", "the engine ignores --ip")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | ({"address": ""} if request["name"].startswith("box") else {})
+
+
+@tamper("user.static-ip-default-bridge", "the engine puts the container on a user-defined network")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    name = request["name"]
+    return request | ({"mode": name.replace("box", "chosen")} if name.startswith("box") else {})
 
 
 def _ipam(subnet: IPv4Network) -> dict[str, Any]:
