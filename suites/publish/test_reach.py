@@ -178,3 +178,10 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     bridge = stage.host.predefined().bridge
     stage.iptables("-t", "nat", "-A", "POSTROUTING", "-o", bridge, "-j", "MASQUERADE")
+
+
+@strike("publish.client-source", "programs of the host's answer in the container's place")
+def _(stage: Stage) -> None:
+    stage.unpublish(stage.container("web"))
+    for protocol in ("tcp", "udp"):
+        listen(stage.host.vantage, _HOST_PORT, protocol=protocol)
