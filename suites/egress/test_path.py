@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -13,11 +14,11 @@ from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, flags, strike, tamper
 from netfacts.engine import Engine
 from netfacts.lab import Machine, Vantage
-from netfacts.model.errors import LabError
+from netfacts.lab.agent import Refusal
+from netfacts.model.errors import LabError, OffLimits
 from netfacts.model.verdict import Outcome
 from netfacts.observe import capture, interface, output
 from netfacts.probe import ask, icmp
-from netfacts.run import Finished
 from netfacts.topology import Host
 from netfacts.verdict import equal, seen
 
@@ -70,18 +71,26 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 def router(host: Host, live: LiveLab) -> Iterator[Machine]:
     """Yields the lab's router, which masquerades what it sends to its other side. Undo: it no longer does."""
     router = live.lab["router"]
+    _nat(host.engine, router, "-A", "POSTROUTING", "-o", router.interface(1), "-j", "MASQUERADE")
     try:
-        _nat(host.engine, router, "-A", "POSTROUTING", "-o", router.interface(1), "-j", "MASQUERADE")
         yield router
     finally:
         _nat(host.engine, router, "-F", "POSTROUTING")
 
 
-def _nat(engine: Engine, router: Machine, *argv: str) -> Finished:
-    """Change the nat table of the router, a machine without an engine, by the tool that the host's engine has."""
+def _nat(engine: Engine, router: Machine, *argv: str) -> None:
+    """Change the nat table of the router, a machine without an engine, by the tool that the host's engine comes with.
+
+    Raises: OffLimits where that is one of the machine's own, and is not there.
+    """
     root = engine.installation.root
-    changed = router.execute([*(["chroot", str(root)] if root else []), "iptables", "-t", "nat", *argv])
-    return changed.checked("could not change the router's firewall", LabError)
+    try:
+        done = router.execute([*(["chroot", str(root)] if root else []), "iptables", "-t", "nat", *argv])
+    except Refusal as refusal:
+        if refusal.errno != errno.ENOENT:
+            raise
+        raise OffLimits("it needs iptables for the router among this machine's programs", where=router.name) from None
+    done.checked("could not change the router's firewall", LabError)
 
 
 @pytest.mark.fact("bridge.second-nat")
