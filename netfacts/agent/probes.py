@@ -1,8 +1,8 @@
 """Probes: small questions put to an address, all of a batch at once. Each says how it ended and who answered.
 
 Answer of each probe: {"outcome": …, "latency_ms": …} and what it learnt: "peer" (the source address that the listener
-saw), "name" (of the listener), "source" (who sent the reply), "ttl", "reply" (bytes), "status" and "body" (HTTP),
-"detail" (the kernel's words).
+saw), "name" (of the listener), "source" (who sent the reply, or the ICMP error that a ping ended in), "ttl", "reply"
+(bytes), "status" and "body" (HTTP), "detail" (the kernel's words).
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ _ICMP6_ECHO, _ICMP6_ECHO_REPLY = 128, 129
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DO = 10, 2
 _IPV6_MTU_DISCOVER = 23
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
+# struct sock_extended_err: errno, origin, type, code, padding, info, data. What comes after is who sent the ICMP error.
+_EXTENDED_ERROR = struct.Struct("=IBBBxII")
+_ORIGIN_ICMP, _ORIGIN_ICMP6 = 2, 3
 # A batch larger than this is worked off in turns, so that it can't run out of file descriptors.
 _AT_ONCE = 400
 # Who says more than this is no listener of ours. What comes at once never lets the loop look at the time, either.
@@ -216,7 +219,11 @@ def _http_answer(data: bytes) -> _Answer:
 
 
 async def _icmp(probe: _Probe) -> _Answer:
-    """Ping once. `size` is the number of payload bytes, `dont_fragment` sets DF and ignores no path MTU."""
+    """Ping once.
+
+    `size` is the number of payload bytes, `dont_fragment` sets DF and ignores no path MTU, `ttl` is how many hops the
+    ping may go. Where an ICMP error ends it, "source" is who sent that.
+    """
     loop = asyncio.get_running_loop()
     six = ":" in probe["address"]
     echo, echo_reply = (_ICMP6_ECHO, _ICMP6_ECHO_REPLY) if six else (_ICMP_ECHO, _ICMP_ECHO_REPLY)
@@ -227,6 +234,9 @@ async def _icmp(probe: _Probe) -> _Answer:
         if probe.get("dont_fragment"):
             level, option = (socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER) if six else (socket.IPPROTO_IP, _IP_MTU_DISCOVER)
             sock.setsockopt(level, option, _IP_PMTUDISC_DO)
+        if probe.get("ttl"):
+            hops = (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if six else (socket.IPPROTO_IP, socket.IP_TTL)
+            sock.setsockopt(*hops, probe["ttl"])
         _hear_icmp(sock)
         sock.connect((probe["address"], 0))
         packet = struct.pack("!BBHHH", echo, 0, 0, number, 1) + payload
@@ -234,11 +244,32 @@ async def _icmp(probe: _Probe) -> _Answer:
             packet = packet[:2] + struct.pack("!H", _checksum(packet)) + packet[4:]
         await loop.sock_sendall(sock, packet)
         while True:
-            data = await loop.sock_recv(sock, 65535)
+            try:
+                data = await loop.sock_recv(sock, 65535)
+            except OSError as error:
+                return outcome_of(error) | _sender_of_error(sock)
             ttl, body = (None, data) if six else (data[8], data[(data[0] & 15) * 4 :])
             if body[0] == echo_reply and body[8:] == payload and struct.unpack("!H", body[4:6])[0] == number:
                 source = probe["address"] if six else socket.inet_ntoa(data[12:16])
                 return {"outcome": "connected", "source": source, "ttl": ttl}
+
+
+def _sender_of_error(sock: socket.socket) -> _Answer:
+    """Read who sent the ICMP error that a socket has just told of; nothing where it is the kernel's own."""
+    try:
+        _, ancillary, _, _ = sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return {}
+    for level, kind, data in ancillary:
+        if (level, kind) not in ((socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)):
+            continue
+        _, origin, *_ = _EXTENDED_ERROR.unpack_from(data)
+        place = data[_EXTENDED_ERROR.size :]
+        if origin == _ORIGIN_ICMP:
+            return {"source": socket.inet_ntop(socket.AF_INET, place[4:8])}
+        if origin == _ORIGIN_ICMP6:
+            return {"source": socket.inet_ntop(socket.AF_INET6, place[8:24])}
+    return {}
 
 
 def _checksum(data: bytes) -> int:

@@ -19,6 +19,8 @@ _CARRIED = {
     Carried.STARTED: "as expected of the engine that built it; once started again, as of the engine that runs then",
     Carried.INSTALLED: "as expected of the first engine that was started on the machine",
     Carried.FAILS: "does not hold any more, whichever engine takes over",
+    Carried.FAILS_LIVE: "does not hold any more where containers keep running, whichever engine takes over",
+    Carried.HOLDS: "holds, whichever engine takes over",
 }
 
 

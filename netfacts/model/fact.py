@@ -47,6 +47,8 @@ class Carried(StrEnum):
     """The one that was the first to start on the machine: what it made outlives it and its containers."""
     FAILS = "fails"
     """The restart: on no engine does the claim hold for what was there before it."""
+    FAILS_LIVE = "fails-live"
+    """The restart of the engine alone: on none does the claim hold for containers that have kept running over it."""
     HOLDS = "holds"
     """The restart: on every engine the claim holds after it, for new things, too."""
 

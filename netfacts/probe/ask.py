@@ -29,7 +29,8 @@ class Probe:
     def __str__(self) -> str:
         if self.kind == "icmp":
             size = f" {self.options['size']} bytes" if "size" in self.options else ""
-            return f"ping {self.address}{size}" + (" DF" if self.options.get("dont_fragment") else "")
+            hops = f" ttl {self.options['ttl']}" if "ttl" in self.options else ""
+            return f"ping {self.address}{size}{hops}" + (" DF" if self.options.get("dont_fragment") else "")
         where = f"[{self.address}]" if ":" in self.address else self.address
         return f"{self.kind} {where}:{self.port}"
 
@@ -38,7 +39,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """How a probe ended, and what it learnt.
 
     `peer` is the source address that the listener saw, `name` the listener's, `local` the address that the probe left
-    from, `source` who answered a ping, `detail` the kernel's words. `latency_ms` covers the whole exchange.
+    from, `source` who answered a ping or sent the ICMP error that ended it, `detail` the kernel's words. `latency_ms`
+    covers the whole exchange.
     """
 
     probe: Probe
@@ -66,7 +68,10 @@ def udp(vantage: Vantage, address: str, port: int, *, timeout_s: float = TIMEOUT
 
 
 def icmp(vantage: Vantage, address: str, *, timeout_s: float = TIMEOUT_S, **options: Any) -> Probe:
-    """Ping once; `size` is the payload in bytes, `dont_fragment` sets DF, `nonce` begins the payload."""
+    """Ping once; `size` is the payload in bytes, `dont_fragment` sets DF, `nonce` begins the payload.
+
+    `ttl` is how many hops it may go: the last of them says so, and is the answer's `source`, as traceroute has it.
+    """
     return Probe(vantage, "icmp", address, 0, timeout_s, options)
 
 

@@ -304,6 +304,8 @@ class Host:
         labels: Mapping[str, str] | None = None,
         restart: str = "",
         aliases: Sequence[str] = (),
+        hostname: str = "",
+        named: bool = True,
         start: bool = True,
     ) -> Container:
         """Create and start a container of the probe image. `role` becomes part of its name.
@@ -312,13 +314,14 @@ class Host:
         chooses; `pid` and `ipc` are the values of --pid and --ipc. `publish` maps "8080/tcp" to what the SDK takes: a
         host port, (address, port), (address,), None for any, or a list of these. `links` maps a container's name to an
         alias; `dns` holds the values of --dns; `hosts` maps names to addresses, as --add-host does; `restart` is the
-        value of --restart, and `aliases` are those of --network-alias.
+        value of --restart, `aliases` are those of --network-alias, and `hostname` is that of --hostname. With
+        `named=False` there is no --name, and the engine makes one up.
 
         Raises: EngineError with the engine's words.
         """
         request = self._asked(
             {
-                "name": f"{role}-{self._tag}",
+                "name": f"{role}-{self._tag}" if named else "",
                 "image": image or self.engine.image,
                 "command": list(command),
                 "mode": network.name if network else mode,
@@ -334,6 +337,7 @@ class Host:
                 "labels": self._labels() | dict(labels or {}),
                 "restart": restart,
                 "aliases": list(aliases),
+                "hostname": hostname,
             }
         )
         container = self._standing.container(role, request) if self._shared and start else None
@@ -343,11 +347,14 @@ class Host:
             return container
         created = self._call(
             "create container",
-            request["name"],
+            request["name"] or role,
             lambda: self.engine.api.create_container(**for_container(self.engine.api, request)),
             like=Created,
         )
         container = self._note(role, Container(self.engine, created["Id"], request["name"]))
+        if not container.name:
+            container.refresh()
+            container.name = str(container.said["Name"]).removeprefix("/")
         if not start:
             container.refresh()
             return container

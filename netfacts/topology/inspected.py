@@ -45,6 +45,7 @@ class _HostConfig(msgspec.Struct):
 class InspectedContainer(msgspec.Struct):
     """What must be there of a container for a check to stand on it."""
 
+    Name: Annotated[str, msgspec.Meta(min_length=1)]
     State: _State
     NetworkSettings: _NetworkSettings
     HostConfig: _HostConfig

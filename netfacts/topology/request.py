@@ -8,6 +8,9 @@ import docker
 
 from netfacts.engine.image import EXPOSED
 
+# The engine's choice is the default bridge, too.
+_WITH_LEGACY_LINKS = ("", "default", "bridge")
+
 
 def ipam(subnet: str, gateway: str, subnet6: str) -> docker.types.IPAMConfig | None:
     """Give a network's address pools, None to let the engine choose."""
@@ -31,9 +34,11 @@ def for_container(api: docker.APIClient, request: dict[str, Any]) -> dict[str, A
         restart_policy={"Name": request["restart"]} if request["restart"] else None,
     )
     networking = None
-    if request["address"] or request["aliases"]:
+    # As Docker's client does: to a network of a user's, links belong to how the container is connected to it.
+    links = request["links"] if request["mode"] not in _WITH_LEGACY_LINKS else {}
+    if request["address"] or request["aliases"] or links:
         endpoint = api.create_endpoint_config(
-            ipv4_address=request["address"] or None, aliases=request["aliases"] or None
+            ipv4_address=request["address"] or None, aliases=request["aliases"] or None, links=links or None
         )
         # The stub takes a single endpoint for what is a mapping of them.
         networking = docker.types.NetworkingConfig({request["mode"] or "bridge": endpoint})  # type: ignore[arg-type]
@@ -41,7 +46,8 @@ def for_container(api: docker.APIClient, request: dict[str, Any]) -> dict[str, A
     return {
         "image": request["image"],
         "command": request["command"],
-        "name": request["name"],
+        "name": request["name"] or None,
+        "hostname": request["hostname"] or None,
         "ports": None if request["mode"].startswith("container:") else ports,
         "host_config": host_config,
         "networking_config": networking,

@@ -156,6 +156,8 @@ def test_facts_show_says_all_that_the_catalogue_holds(netfacts: Netfacts) -> Non
         ("docker0.mac", "as expected of the first engine that was started on the machine"),
         ("mac.from-ip", "as expected of the engine that built it"),
         ("user.static-ip-needs-subnet", "does not hold any more"),
+        ("link.user-net-alias-only", "does not hold any more where containers keep running"),
+        ("inspect.gateway-is-docker0", "holds, whichever engine takes over"),
     ],
 )
 def test_facts_show_says_what_becomes_of_it_where_another_engine_takes_over(

@@ -93,6 +93,7 @@ def saying(value: Any, status: int = 200) -> Engine:
 
 CONTAINER: dict[str, Any] = {
     "Id": "c" * 64,
+    "Name": "/box",
     "State": {"Status": "running", "Pid": 4711, "ExitCode": 0},
     "HostConfig": {"NetworkMode": "bridge"},
     "NetworkSettings": {
@@ -177,6 +178,7 @@ def _is_value_or_engine_error(ask: Callable[[], Any], *named: str) -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from(list(_places(CONTAINER))), JSON)
+@example(("Name",), None)
 @example(("State",), None)
 @example(("State", "Pid"), "4711")
 @example(("State", "Pid"), -1)

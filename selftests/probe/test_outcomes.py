@@ -20,7 +20,7 @@ from netfacts.lab import Lab, Vantage, of_machine
 from netfacts.lab.agent import Refusal
 from netfacts.model.errors import ProbeError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import serving
+from netfacts.observe import interface, serving
 from netfacts.probe import Answer, Probe, ask, hold, http, icmp, listen, query, resolve, tcp, udp
 from netfacts.topology import Host
 
@@ -29,6 +29,10 @@ HOST = {4: "198.51.100.10", 6: "2001:db8:1::a"}
 ANY = {4: "0.0.0.0", 6: "::"}
 RESOLVER = "198.51.100.53"
 ABSENT = {4: "198.51.100.99", 6: "2001:db8:1::99"}
+_REJECT_PINGS = {
+    4: ["-p", "icmp", "--icmp-type", "echo-request", "-j", "REJECT", "--reject-with", "icmp-host-unreachable"],
+    6: ["-p", "icmpv6", "--icmpv6-type", "echo-request", "-j", "REJECT", "--reject-with", "icmp6-adm-prohibited"],
+}
 NO_ROUTE = {4: "203.0.113.1", 6: "2001:db8:2::1"}
 
 Firewall = Callable[..., None]
@@ -298,6 +302,25 @@ def test_ping_beyond_a_router_s_mtu_is_too_big(host: Host, client: Vantage) -> N
         client.machine.unroute(narrow.subnet, HOST[4])
 
     assert answer.outcome is Outcome.TOO_BIG
+
+
+def test_ping_of_few_hops_says_who_dropped_it(host: Host) -> None:
+    """As traceroute has it: the hop before the last answers with an ICMP error of its own."""
+    box = host.container("box")
+
+    first, second = ask(icmp(box.vantage, RESOLVER, ttl=1), icmp(box.vantage, RESOLVER, ttl=2))
+
+    docker0 = interface(host.vantage, host.predefined().bridge).ipv4[0].ip
+    assert (first.outcome, first.source) == (Outcome.UNREACHABLE, str(docker0))
+    assert (second.outcome, second.source) == (Outcome.CONNECTED, RESOLVER)
+
+
+def test_ping_that_is_rejected_says_who_rejected_it(client: Vantage, family: int, firewall: Firewall) -> None:
+    firewall("INPUT", *_REJECT_PINGS[family], family=family)
+
+    answer = ended(icmp(client, HOST[family]))
+
+    assert (answer.outcome, answer.source) == (Outcome.UNREACHABLE, HOST[family])
 
 
 # -- names

@@ -11,11 +11,15 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
 from netfacts.lab import Vantage
+from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import Capture, capture, rules
+from netfacts.observe import Capture, capture, output, rules
 from netfacts.probe import Probe, ask, icmp, listen, tcp, udp
-from netfacts.topology import Host
+from netfacts.topology import Container, Host
 from netfacts.verdict import equal, holds, seen, source_is
+
+# A link of the host's own, and an address behind the bridge that is in no network's subnet.
+_HOSTS_END, _BY_LINK, _BY_BRIDGE = "203.0.113.1", "203.0.113.9", "203.0.113.130"
 
 
 @pytest.mark.fact("bridge.masquerade-rule")
@@ -158,6 +162,65 @@ flags("bridge.masquerade-capture", "--ip-masq=false")
 @strike("bridge.masquerade-capture", "the MASQUERADE rule is deleted, and the way back is open")
 def _(stage: Stage) -> None:
     _expose_sources(stage)
+
+
+@pytest.mark.fact("bridge.masquerade-meaning")
+def test_masquerading_asks_for_the_interface_and_not_for_the_destination(host: Host, act: Act, claim: Claim) -> None:
+    """What leaves by another interface is masqueraded, if only to the host itself; what leaves by the bridge is not.
+
+    [box] ── net ── host ── net ── [gate: an address outside of the subnet]
+                     └──── side ──── [gate: another one]
+    """
+    network = host.network("net")
+    box, gate = (host.container(role, network=network) for role in ("box", "gate"))
+
+    with act:
+        _wire(host, gate)
+        by_link, by_bridge = (listen(gate.vantage, protocol="udp", address=one) for one in (_BY_LINK, _BY_BRIDGE))
+        elsewhere, back = ask(udp(box.vantage, _BY_LINK, by_link.port), udp(box.vantage, _BY_BRIDGE, by_bridge.port))
+
+    claim.show(
+        "sudo iptables -t nat -S POSTROUTING", "\n".join(r.text for r in rules(host.engine).of("nat", "POSTROUTING"))
+    )
+    claim.show("ip route on the host", output(host.vantage, "ip", "-4", "route"))
+    claim.show("ip addr in gate", output(gate.vantage, "ip", "-4", "addr"))
+    claim.judge(source_is(elsewhere, _HOSTS_END), source_is(back, box.address))
+
+
+def _wire(host: Host, gate: Container) -> None:
+    """Give a container two further addresses: one that the host reaches by a link of its own, one by the bridge.
+
+    With the container and its network both ways go.
+
+    Raises: OffLimits where the host is somebody's.
+    """
+    name = f"side{secrets.token_hex(3)}"
+    host.machine.route(f"{_BY_BRIDGE}/32", gate.address)
+    _ip(host.vantage, f"link add {name} type veth peer name side netns {gate.pid}")
+    _ip(host.vantage, f"addr add {_HOSTS_END}/25 dev {name}", f"link set {name} up")
+    _ip(gate.vantage, f"addr add {_BY_LINK}/25 dev side", "link set side up", f"addr add {_BY_BRIDGE}/32 dev lo")
+
+
+def _ip(vantage: Vantage, *lines: str) -> None:
+    done = vantage.machine.execute(["ip", "-batch", "-"], net=vantage.net, text="\n".join(lines) + "\n")
+    done.checked("could not wire the container", LabError)
+
+
+@strike("bridge.masquerade-meaning", "the MASQUERADE rule is deleted")
+def _(stage: Stage) -> None:
+    stage.delete_rules("nat", "POSTROUTING", f"-s {stage.network('net').subnet} ")
+
+
+@strike("bridge.masquerade-meaning", "the rule asks for the destination, as the note reads it")
+def _(stage: Stage) -> None:
+    subnet = stage.network("net").subnet
+    stage.delete_rules("nat", "POSTROUTING", f"-s {subnet} ")
+    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-s", subnet, "!", "-d", subnet, "-j", "MASQUERADE")
+
+
+@tamper("bridge.masquerade-meaning", "the engine makes networks without masquerading")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"options": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}
 
 
 @pytest.mark.fact("bridge.masq-not-intra")

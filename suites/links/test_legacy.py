@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,10 +12,14 @@ from fixtures.sabotage import Stage, flags, strike, tamper, without
 from netfacts.engine.image import EXPOSED
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import links
+from netfacts.observe import links, rules
 from netfacts.probe import ask, icmp, listen, resolve, tcp
-from netfacts.topology import Container, Host
+from netfacts.topology import Container, Host, refusal
 from netfacts.verdict import equal, holds, seen, source_is
+
+_NOT_RUNNING = "Cannot link to a non running container"
+# 20.10 and 26.1 see that when they connect the container, 28 before.
+_NOT_THERE = ("does not belong to the default network", "not attached to default bridge network")
 
 
 @pytest.mark.fact("link.name-resolves")
@@ -128,6 +133,82 @@ flags("link.one-way-ip", "--icc=false")
 def _(stage: Stage) -> None:
     rule = ["FORWARD", "-s", stage.container("test1").address, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"]
     stage.host.engine.execute(["iptables", "-I", *rule]).checked("could not add the rule", LabError)
+
+
+@pytest.mark.fact("link.exclusive-claim")
+def test_link_keeps_nobody_else_out(host: Host, act: Act, claim: Claim) -> None:
+    """A container that is not linked reaches the source's ports just as the recipient does."""
+    source = host.container("source")
+    recipient = host.container("recipient", links={source.name: source.name})
+    stranger = host.container("stranger")
+    exposed, other = listen(source.vantage, EXPOSED[0]), listen(source.vantage)
+    (linked,) = ask(tcp(recipient.vantage, source.address, exposed.port))
+    claim.control(seen(linked, Outcome.CONNECTED, control=True))
+
+    with act:
+        answers = ask(*(tcp(stranger.vantage, source.address, port) for port in (exposed.port, other.port)))
+
+    claim.show("sudo iptables-save -t filter", rules(host.engine).text("filter"))
+    claim.judge(*(source_is(answer, stranger.address) for answer in answers))
+
+
+flags("link.exclusive-claim", "--icc=false")
+
+
+@strike("link.exclusive-claim", "the source's exposed port is closed to all but the recipient")
+def _(stage: Stage) -> None:
+    recipient = stage.container("recipient").address
+    stage.iptables("-I", "DOCKER-USER", "-p", "tcp", "--dport", str(EXPOSED[0]), "!", "-s", recipient, "-j", "DROP")
+
+
+@pytest.mark.fact("link.source-running")
+def test_link_to_what_does_not_run_on_the_default_bridge_is_refused(host: Host, act: Act, claim: Claim) -> None:
+    """A link to a container that does not run, or is not on the default bridge, keeps the recipient from starting."""
+    idle, elsewhere = host.container("idle", start=False), host.container("elsewhere", network=host.network("net"))
+    recipient, other = (
+        host.container(f"linked-to-{role}", links={source.name: "db"}, start=False)
+        for role, source in (("idle", idle), ("elsewhere", elsewhere))
+    )
+
+    with act:
+        not_running, not_there = (refusal(partial(host.start, container)) for container in (recipient, other))
+        host.start(idle)
+        running = refusal(partial(host.start, recipient))
+        recipient.refresh()
+
+    claim.show("docker start linked-to-idle", not_running)
+    claim.show("docker start linked-to-elsewhere", not_there)
+    claim.judge(
+        holds("refusal of the first", _NOT_RUNNING in not_running, not_running, expected=_NOT_RUNNING),
+        holds(
+            "refusal of the second",
+            any(words in not_there for words in _NOT_THERE),
+            not_there,
+            expected=" or ".join(_NOT_THERE),
+        ),
+        equal("refusal of the first, once its source runs", running, ""),
+        equal("state of the first then", recipient.state, "running 0"),
+    )
+
+
+@tamper("link.source-running", "the engine ignores --link")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return without(request, "links")
+
+
+@strike("link.source-running", "the first one's source runs")
+def _(stage: Stage) -> None:
+    stage.host.start(stage.container("idle"))
+
+
+@strike("link.source-running", "the second one's source is on the default bridge, too")
+def _(stage: Stage) -> None:
+    stage.host.connect(stage.host.predefined(), stage.container("elsewhere"))
+
+
+@strike("link.source-running", "the first one's source is on no network when it runs")
+def _(stage: Stage) -> None:
+    stage.host.disconnect(stage.host.predefined(), stage.container("idle"))
 
 
 @pytest.mark.fact("link.env")

@@ -11,9 +11,9 @@ from fixtures.sabotage import Stage, strike, tamper, without
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
 from netfacts.observe import interface, rules
-from netfacts.probe import ask, listen, tcp
+from netfacts.probe import ask, listen, tcp, udp
 from netfacts.topology import Host
-from netfacts.verdict import equal, seen
+from netfacts.verdict import equal, seen, source_is
 
 _PORT = 8080
 _OTHER_PORT = 8081
@@ -143,3 +143,47 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @strike("publish.unpublished-closed", "a program of the host's listens on the same port")
 def _(stage: Stage) -> None:
     listen(stage.host.vantage, _PORT)
+
+
+@pytest.mark.fact("publish.client-source")
+def test_published_service_sees_the_client_s_address(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
+    """A published service sees the address of an outside client, by TCP and by UDP, and not the host's.
+
+    client ── lan ── host: port H ── DNAT ── docker0 ── [web]: port C
+    """
+    web = host.container("web", publish={f"{_PORT}/tcp": _HOST_PORT, f"{_PORT}/udp": _HOST_PORT})
+    for protocol in ("tcp", "udp"):
+        listen(web.vantage, _PORT, protocol=protocol)
+
+    with act:
+        answers = ask(*(probe(client, host.address, _HOST_PORT) for probe in (tcp, udp)))
+
+    claim.show("docker port web", "\n".join(map(str, web.ports)))
+    claim.show("sudo iptables-save -t nat", rules(host.engine).text("nat"))
+    claim.judge(
+        *(source_is(answer, client.machine.address) for answer in answers),
+        *(equal(f"who answered {answer.probe}", answer.name, web.name, vantage=client) for answer in answers),
+    )
+
+
+@strike("publish.client-source", "the DNAT rule for TCP is deleted, so that docker-proxy serves")
+def _(stage: Stage) -> None:
+    stage.delete_rules("nat", "DOCKER", "-p tcp")
+
+
+@strike("publish.client-source", "the DNAT rule for UDP is deleted, so that docker-proxy serves")
+def _(stage: Stage) -> None:
+    stage.delete_rules("nat", "DOCKER", "-p udp")
+
+
+@strike("publish.client-source", "the host masquerades what it sends to its containers")
+def _(stage: Stage) -> None:
+    bridge = stage.host.predefined().bridge
+    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-o", bridge, "-j", "MASQUERADE")
+
+
+@strike("publish.client-source", "programs of the host's answer in the container's place")
+def _(stage: Stage) -> None:
+    stage.unpublish(stage.container("web"))
+    for protocol in ("tcp", "udp"):
+        listen(stage.host.vantage, _HOST_PORT, protocol=protocol)

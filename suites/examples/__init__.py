@@ -1,0 +1,1 @@
+"""Examples: what the notes have their readers type, as a whole."""
