@@ -37,6 +37,8 @@ _LABEL = "org.netfacts.check"
 # Drivers whose containers are on the network of the host's interface.
 _ON_THE_WIRE = ("macvlan", "ipvlan")
 _INGRESS = "DOCKER-INGRESS"
+# What /proc calls this state of a socket.
+_LISTENING = "0A"
 _GAVE_UP = "attaching to network failed"
 _CLEAN_ENCRYPTION = Version("24.0.0")
 # Modes in which an engine takes no --dns, or has nothing to do with what it names.
@@ -202,6 +204,16 @@ class Host:
                 f"the engine would make its chain {_INGRESS}, and leave it on the host: no service's port has been"
                 " published there yet",
                 where=self.name,
+            )
+
+    def require_unserved(self, port: int) -> None:
+        """Need a TCP port of the host that nobody serves, because what answers there is counted on to be a container.
+
+        Raises: OffLimits where somebody's program listens there.
+        """
+        if not self.engine.private and port in _served(self.machine.read("/proc/net/tcp", "/proc/net/tcp6")):
+            raise OffLimits(
+                f"it needs TCP port {port} of the host, which a program of somebody's serves", where=self.name
             )
 
     def require_alone(self, name: str = "bridge") -> None:
@@ -499,3 +511,9 @@ class Host:
 
     def _call(self, verb: str, name: str, call: Callable[[], Any], *, like: Any = Any) -> Any:
         return answer_of(self.engine, f"{verb} {name}", call, like=like, refused=Refused)
+
+
+def _served(tables: Sequence[str | None]) -> set[int]:
+    """Read the ports that are listened on from the kernel's tables of sockets."""
+    rows = [line.split() for table in tables for line in (table or "").splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING}
