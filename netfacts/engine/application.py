@@ -20,7 +20,7 @@ from netfacts.model.errors import EngineError
 
 _ROOT, _TAR = "root", "image.tar"
 # Less than a check may take: it is a check that waits for it.
-_UNPACKED_S = 120.0
+_UNPACKED_S = 200.0
 _RUN_S = 60.0
 
 

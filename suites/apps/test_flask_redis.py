@@ -13,7 +13,7 @@ from fixtures.sabotage import Stage, strike, tamper, without
 from netfacts.engine.application import Image
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Observation, Outcome
-from netfacts.observe import serving
+from netfacts.observe import links, serving
 from netfacts.probe import Answer, ask, http, listen, resolve, tcp
 from netfacts.topology import Container, Host
 from netfacts.verdict import equal, seen
@@ -124,7 +124,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @tamper("app.flask-redis-network", "the engine writes Redis into /etc/hosts, with a wrong address")
 def _(request: dict[str, Any]) -> dict[str, Any]:
-    return request | {"hosts": dict.fromkeys(request["environment"].values(), "203.0.113.1")}
+    return request | {"hosts": dict.fromkeys(request.get("environment", {}).values(), "203.0.113.1")}
 
 
 @tamper("app.flask-redis-network", "the engine ignores -p")
@@ -132,14 +132,12 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
     return without(request, "publish")
 
 
-@strike("app.flask-redis-network", "another Redis has the name on this network")
+@strike("app.flask-redis-network", "another Redis has the same name on this network")
 def _(stage: Stage) -> None:
     redis, network = stage.container("redis-server"), stage.network("net")
     image = str(redis.said["Config"]["Image"])
-    # The page may go by the first answer only: the name has to have one.
     other = stage.host.container("other", image=image, network=network, command=_SERVER, aliases=[redis.name])
     serving(other.vantage, _REDIS)
-    stage.host.disconnect(network, redis)
 
 
 @pytest.mark.fact("app.redis-private")
@@ -191,9 +189,10 @@ def _(stage: Stage) -> None:
     listen(stage.host.vantage, _REDIS)
 
 
-@strike("app.redis-private", "containers do not hear each other")
+@strike("app.redis-private", "Redis's veth is no port of docker0")
 def _(stage: Stage) -> None:
-    stage.host.stop(stage.container("redis-server"))
+    (peer,) = [link.peer_index for link in links(stage.container("redis-server").vantage) if link.name == "eth0"]
+    stage.host.machine.netlink.do("link", "set", index=peer, master=0)
 
 
 @pytest.mark.fact("app.env-visible")
