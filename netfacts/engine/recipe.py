@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from netfacts.engine.unpack import merge_usr
 from netfacts.model.errors import EngineError
 from netfacts.run import run
 
@@ -84,6 +85,7 @@ def recipe_of(application: Application) -> str:
 
 def finish(root: Path) -> None:
     """Do what an engine, and whoever looks around in a container, expects of any image."""
+    merge_usr(root)
     for name in ("proc", "sys", "run", "root"):
         (root / name).mkdir(exist_ok=True)
     for applet in _APPLETS:

@@ -11,13 +11,14 @@ from pathlib import Path
 from netfacts.engine import cache
 from netfacts.engine.cache import Content, Entry
 from netfacts.engine.progress import Progress
-from netfacts.engine.unpack import DISTRIBUTIONS, SUITE, digest_of, unpack
+from netfacts.engine.unpack import DISTRIBUTIONS, SUITE, digest_of, merge_usr, unpack
 from netfacts.model.errors import EngineError
 
 _PACKAGES = ("docker.io", "docker-cli", "containerd", "runc", "iptables", "nftables", "ca-certificates")
 # docker-cli is a package of its own since trixie and noble; before, docker.io holds it.
 _WITHOUT_CLI = {"bullseye", "bookworm", "focal", "jammy"}
 _ENGINE = "docker.io"
+_TIMEOUT_S = 600.0
 _CHANGELOG = re.compile(r"\S+ \((\S+)\)")
 
 
@@ -83,11 +84,13 @@ def _mmdebstrap(distribution: str, suite: str, target: Path, progress: Progress)
         suite=suite,
         label=f"{distribution}:{suite}",
         progress=progress,
+        timeout_s=_TIMEOUT_S,
     )
 
 
 def _finish(root: Path) -> None:
     """Do what the packages' own scripts would have done, as far as an engine needs it."""
+    merge_usr(root)
     sbin = root / "usr/sbin"
     for family in ("iptables", "ip6tables"):
         for suffix in ("", "-save", "-restore"):

@@ -18,7 +18,6 @@ SUITE = re.compile(r"[a-z][a-z0-9.-]{0,60}")
 TOOL = "mmdebstrap"
 
 _MERGED = ("bin", "sbin", "lib", "lib64")
-_TIMEOUT_S = 600.0
 _KEYRINGS = {
     "debian": Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     "ubuntu": Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
@@ -48,7 +47,7 @@ def unpack(
     progress: Progress,
     without: Sequence[str] = (),
     recommended: bool = True,
-    timeout_s: float = _TIMEOUT_S,
+    timeout_s: float = 600.0,
 ) -> dict[str, str]:
     """Unpack packages, and all that they depend on, and give the versions of all.
 
@@ -95,8 +94,6 @@ def unpack(
         EngineError,
         remedy="is the suite's name right, and is a package mirror reachable? `apt-get update` tells",
     )
-    for name in _MERGED:
-        merge(target, name)
     return versions
 
 
@@ -106,8 +103,14 @@ def digest_of(packages: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def merge_usr(root: Path) -> None:
+    """Do to unpacked packages what base-files would have done: /bin and its like become links."""
+    for name in _MERGED:
+        merge(root, name)
+
+
 def merge(root: Path, name: str) -> None:
-    """Make /bin and its like links into /usr, as base-files would have."""
+    """Make a folder such as /bin a link into /usr, and what is in it part of that."""
     old, new = root / name, root / "usr" / name
     if old.is_symlink():
         return
