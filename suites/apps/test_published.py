@@ -13,7 +13,7 @@ from netfacts.engine.application import Image
 from netfacts.lab import Vantage
 from netfacts.observe import serving
 from netfacts.probe import run_program
-from netfacts.topology import Host
+from netfacts.topology import Container, Host
 from netfacts.verdict import equal
 
 _REDIS, _MYSQL = 6379, 3306
@@ -83,13 +83,16 @@ def _(stage: Stage) -> None:
 
 @strike("app.redis-published", "the port leads to another Redis")
 def _(stage: Stage) -> None:
-    redis = stage.container("redis-server")
-    image, command = str(redis.said["Config"]["Image"]), redis.said["Config"]["Cmd"]
-    stage.unpublish(redis)
-    other = stage.host.container("other", image=image, command=command, publish={f"{_REDIS}/tcp": _REDIS + 1})
-    serving(other.vantage, _REDIS)
-    to = f"{other.address}:{_REDIS}"
-    stage.iptables("-t", "nat", "-I", "PREROUTING", "-p", "tcp", "--dport", str(_REDIS), "-j", "DNAT", "--to", to)
+    _divert(stage, stage.container("redis-server"), _REDIS)
+
+
+def _divert(stage: Stage, container: Container, port: int) -> None:
+    """Have the port lead to another container like this one, which is published as well: at a port of its own."""
+    image, command = str(container.said["Config"]["Image"]), container.said["Config"]["Cmd"]
+    other = stage.host.container("other", image=image, command=command, publish={f"{port}/tcp": port + 1})
+    serving(other.vantage, port)
+    matched = ("-p", "tcp", "-d", stage.host.address, "--dport", str(port))
+    stage.iptables("-t", "nat", "-I", "PREROUTING", *matched, "-j", "DNAT", "--to", f"{other.address}:{port}")
 
 
 @pytest.mark.fact("app.mysql-published")
@@ -138,3 +141,8 @@ def _(stage: Stage) -> None:
 @strike("app.mysql-published", "the DNAT rule is deleted: docker-proxy asks in the client's place")
 def _(stage: Stage) -> None:
     stage.delete_rules("nat", "DOCKER", f" {stage.container('db').address}:")
+
+
+@strike("app.mysql-published", "the port leads to another server")
+def _(stage: Stage) -> None:
+    _divert(stage, stage.container("db"), _MYSQL)
