@@ -120,8 +120,11 @@ def cached(application: Application) -> Entry | None:
 
 def obstacle() -> str:
     """Say what would have to be done for images to be had, "" where they are there or nothing is known against it."""
-    if all(map(cached, APPLICATIONS.values())):
-        return ""
+    try:
+        if all(map(cached, APPLICATIONS.values())):
+            return ""
+    except EngineError as error:
+        return f"the cache of images can't be read: {error.returned}"
     if os.geteuid() != 0:
         return "unpacking them needs root: sudo ./toxw, or sudo -E netfacts …"
     if not shutil.which(TOOL):

@@ -59,7 +59,7 @@ def unpack(
     if not shutil.which(TOOL):
         raise UsageError(
             f"unpacking {what} of {distribution} {suite} needs {TOOL}",
-            remedy=f"apt-get install {TOOL} (`./toxw` does so), or name another engine with --engine",
+            remedy=f"apt-get install {TOOL} (`./toxw` does so), or do without: another --engine, -k 'not apps'",
         )
     keyring = _KEYRINGS[distribution]
     versions: dict[str, str] = {}

@@ -137,6 +137,15 @@ def test_who_is_not_root_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -
     assert obstacle().startswith("unpacking them needs root")
 
 
+def test_cache_that_can_not_be_read_costs_the_images_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise EngineError("could not read the cache of engines", returned="Permission denied")
+
+    monkeypatch.setattr(application, "cached", fail)
+
+    assert obstacle() == "the cache of images can't be read: Permission denied"
+
+
 class Api:
     """An engine's API that has no image but those that were imported."""
 
