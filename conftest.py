@@ -14,4 +14,5 @@ pytest_plugins = [
     "fixtures.portrait",
     "fixtures.progress",
     "fixtures.keeping",
+    "fixtures.applications",
 ]

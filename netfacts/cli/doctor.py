@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from netfacts.catalogue import load
-from netfacts.engine import cache
+from netfacts.engine import application, cache
+from netfacts.engine.application import obstacle
+from netfacts.engine.recipe import APPLICATIONS, NEED
 from netfacts.engine.source import cached
 from netfacts.lab import kernel
 from netfacts.model.errors import EngineError, LabError, UsageError
@@ -32,7 +34,7 @@ class Tool:
 _TOOLS = (
     Tool("ip", "iproute2", "reads links and routes", True),
     Tool("busybox", "busybox-static", "is the probe image", True),
-    Tool("mmdebstrap", "mmdebstrap", "unpacks engines of Debian and Ubuntu", False),
+    Tool("mmdebstrap", "mmdebstrap", "unpacks engines of Debian and Ubuntu, and applications", False),
     Tool(
         "iptables", "iptables", "is the firewall of engines without one of their own: `static:` and `version:`", False
     ),
@@ -83,15 +85,32 @@ def _examine() -> Iterator[Result]:
     if root:
         yield from map(_feature, kernel.FEATURES)
     yield _engines()
+    yield _images(root)
 
 
 def _engines() -> Result:
     what = f"engines in {cache.engines()}"
     try:
-        found = [f"{entry.manifest.spec} ({entry.manifest.version})" for entry in cached()]
+        found = [
+            f"{entry.manifest.spec} ({entry.manifest.version})"
+            for entry in cached()
+            if entry.manifest.spec not in APPLICATIONS
+        ]
     except EngineError as error:
         return Result("lacks", what, error.returned)
     return Result("ok", what, ", ".join(found) or "none yet; the first run unpacks one")
+
+
+def _images(root: bool) -> Result:
+    what = "images of applications"
+    try:
+        remedy = obstacle()
+        found = [one.spec for one in APPLICATIONS.values() if application.cached(one)]
+    except EngineError as error:
+        return Result("lacks", what, error.returned)
+    if remedy and root:
+        return Result("lacks", what, _cost(NEED), remedy)
+    return Result("ok", what, ", ".join(found) or "none yet; they are unpacked when a check first needs one")
 
 
 def _tool(tool: Tool) -> Result:
@@ -112,6 +131,10 @@ def _feature(feature: kernel.Feature) -> Result:
         return Result("ok", f"kernel: {feature.name}")
     if feature.vital:
         return Result("missing", f"kernel: {feature.name}", "every lab needs it", feature.remedy)
-    facts = [fact.id for fact in load() if feature.name in fact.needs]
-    cost = f"not exercised without it: {', '.join(facts)}" if facts else "no fact needs it yet"
-    return Result("lacks", f"kernel: {feature.name}", cost, feature.remedy)
+    return Result("lacks", f"kernel: {feature.name}", _cost(feature.name), feature.remedy)
+
+
+def _cost(need: str) -> str:
+    """Say what a missing feature costs."""
+    facts = [fact.id for fact in load() if need in fact.needs]
+    return f"not exercised without it: {', '.join(facts)}" if facts else "no fact needs it yet"

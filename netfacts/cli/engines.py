@@ -1,4 +1,4 @@
-"""`netfacts engines`: the cache of engines."""
+"""`netfacts engines`: the cache of engines, and of images of applications."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ from rich.table import Table
 from rich.text import Text
 
 from netfacts.engine import cache
+from netfacts.engine.application import obtain
 from netfacts.engine.cache import Entry
 from netfacts.engine.progress import shown
+from netfacts.engine.recipe import APPLICATIONS
 from netfacts.engine.source import add, cached
 from netfacts.model.errors import UsageError
 from reports.wording import visible
 
-app = typer.Typer(help="The cache of engines.", no_args_is_help=True)
+app = typer.Typer(help="The cache of engines, and of images of applications.", no_args_is_help=True)
 
 _WIDE = 200
-_Spec = typer.Argument(..., metavar="SPEC", help="debian:SUITE, ubuntu:SUITE, static:PATH or version:X.Y.Z.")
+_Spec = typer.Argument(
+    ...,
+    metavar="SPEC",
+    help=f"debian:SUITE, ubuntu:SUITE, static:PATH, version:X.Y.Z, {' or '.join(APPLICATIONS)}.",
+)
 _Doomed = typer.Argument("", metavar="[NAME|SPEC]", help="An engine as `list` shows it; a spec means all of that spec.")
 _All = typer.Option(False, "--all", help="All engines.")
 
@@ -30,7 +36,7 @@ _All = typer.Option(False, "--all", help="All engines.")
 def list_engines() -> None:
     """List the engines of the cache, the newest first: of each spec a run takes the first."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("name", "spec", "engine", "size", "added", "in use"):
+    for title in ("name", "spec", "version", "size", "added", "in use"):
         # The name whole, also where the window is narrow: it is there to be copied.
         table.add_column(
             title, no_wrap=title != "spec", overflow="fold", justify="right" if title == "size" else "left"
@@ -61,9 +67,11 @@ def add_engine(spec: str = _Spec) -> None:
     """Get what a spec names now, and add it beside what is there; runs take it from then on."""
     before = {entry.name for entry in cached()}
     with shown() as progress:
-        entry = add(spec, progress=progress)
+        application = APPLICATIONS.get(spec)
+        entry = obtain(application, fresh=True, progress=progress) if application else add(spec, progress=progress)
     new = "added" if entry.name not in before else "the same is there already:"
-    _say(f"{new} {entry.name} (Docker Engine {entry.manifest.version}, {decimal(entry.manifest.size_bytes)})")
+    what = application.main if application else "Docker Engine"
+    _say(f"{new} {entry.name} ({what} {entry.manifest.version}, {decimal(entry.manifest.size_bytes)})")
 
 
 @app.command("remove")

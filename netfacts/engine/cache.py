@@ -28,7 +28,10 @@ _BLOCK_BYTES = 512
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine of the cache is. `digest` is of its packages' versions, or of the bundle that it came as."""
+    """What an engine of the cache is. `digest` is of its packages' versions, or of the bundle that it came as.
+
+    Of an application's image it is of its packages' versions and of `recipe`, a digest of how it was made.
+    """
 
     spec: str
     version: str
@@ -36,6 +39,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
     size_bytes: int
     added_at: datetime.datetime
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Content:
     version: str
     digest: str
     packages: dict[str, str]
+    recipe: str = ""
 
 
 def folder() -> Path:
@@ -171,6 +176,7 @@ def _store(partial: Path, spec: str, prefix: str, content: Content) -> Entry:
         packages=content.packages,
         size_bytes=_size(partial),
         added_at=datetime.datetime.now(datetime.UTC),
+        recipe=content.recipe,
     )
     if path.is_dir():
         write_manifest(path, manifest)

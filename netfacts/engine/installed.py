@@ -92,8 +92,10 @@ class InstalledEngine(Engine):
         load_image(self.api, self.image, self.labels)
 
     def unload(self) -> None:
-        """Remove the probe image."""
-        self.api.remove_image(self.image, force=True)
+        """Remove the probe image, and those of applications that checks have loaded."""
+        label = f"{RUN_LABEL}={self.labels[RUN_LABEL]}"
+        for image in self.api.images(quiet=True, filters={"label": label}):
+            self.api.remove_image(image, force=True)
 
     def _url(self) -> str:
         return f"unix://{self.reached_by}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from netfacts.engine import bundle, cache, download, suite
 from netfacts.engine.cache import Content, Entry
 from netfacts.engine.progress import Progress, Step, quiet
+from netfacts.engine.unpack import DISTRIBUTIONS, SUITE
 from netfacts.model.errors import EngineError, UsageError
 from netfacts.model.fact import engine_version
 
@@ -17,6 +18,7 @@ KINDS = "auto, system, debian:SUITE, ubuntu:SUITE, static:PATH, version:X.Y.Z or
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where an engine finds programs."""
 
+_OS_RELEASE = Path("/etc/os-release")
 _PROGRAMS = ("dockerd", "containerd", "runc")
 _VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}(-[a-z0-9.]{1,20})?")
 
@@ -38,7 +40,7 @@ class Installation:
         return f"{self.programs}:{PATH}" if self.programs else PATH
 
 
-def resolve(spec: str, *, progress: Progress = quiet, os_release: Path = Path("/etc/os-release")) -> Installation:
+def resolve(spec: str, *, progress: Progress = quiet, os_release: Path = _OS_RELEASE) -> Installation:
     """Find the engine that `spec` names, adding it to the cache where that is needed.
 
     An engine of the cache can't be removed from then on until this process ends. `progress` is told what takes long.
@@ -49,7 +51,7 @@ def resolve(spec: str, *, progress: Progress = quiet, os_release: Path = Path("/
     if kind == "auto" and not value:
         if shutil.which("dockerd"):
             return _system()
-        return resolve(_own_suite(os_release), progress=progress)
+        return resolve(own_suite(os_release), progress=progress)
     if kind == "system" and not value:
         return _system()
     if kind == "rootfs" and value:
@@ -59,7 +61,7 @@ def resolve(spec: str, *, progress: Progress = quiet, os_release: Path = Path("/
         # Between finding and holding it another may have removed it.
         if cache.hold(entry):
             break
-    if kind in suite.DISTRIBUTIONS:
+    if kind in DISTRIBUTIONS:
         return Installation(spec, entry.path)
     installation = Installation(spec, None, entry.path)
     _require_iptables(installation)
@@ -74,7 +76,7 @@ def add(spec: str, *, fresh: bool = True, progress: Progress = quiet) -> Entry:
     Raises: UsageError for a spec that names nothing to add; EngineError where it can't be had.
     """
     kind, _, value = spec.partition(":")
-    if kind in suite.DISTRIBUTIONS and suite.SUITE.fullmatch(value):
+    if kind in DISTRIBUTIONS and SUITE.fullmatch(value):
         suite.adopt()
         return suite.unpacked(kind, value, fresh=fresh, progress=progress)
     if kind == "static" and value and "\0" not in value:
@@ -184,7 +186,7 @@ def _has(root: Path, program: str) -> bool:
     return any((root / folder / program).exists() for folder in ("usr/bin", "usr/sbin", "usr/local/bin", "bin", "sbin"))
 
 
-def _own_suite(os_release: Path) -> str:
+def own_suite(os_release: Path = _OS_RELEASE) -> str:
     """Give the spec for the suite that this machine runs.
 
     Raises: EngineError on a distribution without one.
@@ -193,7 +195,7 @@ def _own_suite(os_release: Path) -> str:
     fields = dict(line.split("=", 1) for line in lines if "=" in line)
     distribution = fields.get("ID", "").strip('"')
     codename = fields.get("VERSION_CODENAME", "").strip('"')
-    if distribution not in suite.DISTRIBUTIONS or not codename:
+    if distribution not in DISTRIBUTIONS or not codename:
         raise EngineError(
             "no engine could be chosen for this machine",
             returned=f"no dockerd on PATH, and {distribution or 'this system'} is neither Debian nor Ubuntu",

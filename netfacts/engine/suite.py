@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
-import os
 import re
 import shutil
 from pathlib import Path
 
 from netfacts.engine import cache
 from netfacts.engine.cache import Content, Entry
-from netfacts.engine.progress import Progress, Step
-from netfacts.model.errors import EngineError, UsageError
-from netfacts.run import follow
-
-DISTRIBUTIONS = ("debian", "ubuntu")
-SUITE = re.compile(r"[a-z][a-z0-9.-]{0,60}")
+from netfacts.engine.progress import Progress
+from netfacts.engine.unpack import DISTRIBUTIONS, SUITE, digest_of, merge_usr, unpack
+from netfacts.model.errors import EngineError
 
 _PACKAGES = ("docker.io", "docker-cli", "containerd", "runc", "iptables", "nftables", "ca-certificates")
 # docker-cli is a package of its own since trixie and noble; before, docker.io holds it.
 _WITHOUT_CLI = {"bullseye", "bookworm", "focal", "jammy"}
 _ENGINE = "docker.io"
-_MERGED = ("bin", "sbin", "lib", "lib64")
 _TIMEOUT_S = 600.0
-_KEYRINGS = {
-    "debian": Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
-    "ubuntu": Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
-}
-_STEPS = (
-    ("I: running apt-get update", "reading package lists"),
-    ("I: downloading packages", "downloading packages"),
-    ("I: extracting archives", "unpacking"),
-    ("I: cleaning package lists", "tidying up"),
-)
-# Nothing is installed, so no database knows the packages: they are asked while they are still there.
-_PACKAGE = "netfacts-package"
-_TELL_PACKAGES = (
-    'for deb in "$1"/var/cache/apt/archives/*.deb; do '
-    f"dpkg-deb --showformat='{_PACKAGE} ${{Package}} ${{Version}}\\n' --show \"$deb\"; done"
-)
 _CHANGELOG = re.compile(r"\S+ \((\S+)\)")
 
 
@@ -70,8 +48,7 @@ def unpacked(distribution: str, suite: str, *, fresh: bool = False, progress: Pr
 
 
 def _content(packages: dict[str, str]) -> Content:
-    lines = "".join(f"{name}={version}\n" for name, version in sorted(packages.items()))
-    return Content(packages.get(_ENGINE, "?"), hashlib.sha256(lines.encode()).hexdigest(), packages)
+    return Content(packages.get(_ENGINE, "?"), digest_of(packages), packages)
 
 
 def adopt() -> None:
@@ -99,50 +76,21 @@ def _changelogs(root: Path) -> dict[str, str]:
 
 def _mmdebstrap(distribution: str, suite: str, target: Path, progress: Progress) -> dict[str, str]:
     """Unpack, and give the packages' versions."""
-    if not shutil.which("mmdebstrap"):
-        raise UsageError(
-            f"unpacking docker.io of {distribution} {suite} needs mmdebstrap",
-            remedy="apt-get install mmdebstrap (`./toxw` does so), or name another engine with --engine",
-        )
-    packages = [name for name in _PACKAGES if not (name == "docker-cli" and suite in _WITHOUT_CLI)]
-    keyring = _KEYRINGS[distribution]
-    versions: dict[str, str] = {}
-
-    def hear(line: str) -> None:
-        for begin, step in _STEPS:
-            if line.startswith(begin):
-                progress(Step(f"{distribution}:{suite}: {step}"))
-        if line.startswith(_PACKAGE):
-            _, name, version = line.split()
-            versions[name] = version
-
-    progress(Step(f"{distribution}:{suite}: unpacking its docker.io (about 10 s, once)"))
-    argv = [
-        "mmdebstrap",
-        "--variant=extract",
-        "--mode=root",
-        f"--include={','.join(packages)}",
-        f"--extract-hook={_TELL_PACKAGES}",
-        # A suite that gets no more releases has a Release file that has expired.
-        '--aptopt=Acquire::Check-Valid-Until "false"',
-        *([f"--keyring={keyring}"] if keyring.exists() else []),
-        *(["--components=main,universe"] if distribution == "ubuntu" else []),
-        suite,
-        str(target),
-    ]
-    done = follow(argv, on_line=hear, timeout_s=_TIMEOUT_S)
-    done.checked(
-        f"could not unpack docker.io of {distribution} {suite}",
-        EngineError,
-        remedy="is the suite's name right, and is a package mirror reachable? `apt-get update` tells",
+    return unpack(
+        [name for name in _PACKAGES if not (name == "docker-cli" and suite in _WITHOUT_CLI)],
+        target,
+        what="docker.io",
+        distribution=distribution,
+        suite=suite,
+        label=f"{distribution}:{suite}",
+        progress=progress,
+        timeout_s=_TIMEOUT_S,
     )
-    return versions
 
 
 def _finish(root: Path) -> None:
     """Do what the packages' own scripts would have done, as far as an engine needs it."""
-    for name in _MERGED:
-        _merge(root, name)
+    merge_usr(root)
     sbin = root / "usr/sbin"
     for family in ("iptables", "ip6tables"):
         for suffix in ("", "-save", "-restore"):
@@ -155,24 +103,3 @@ def _finish(root: Path) -> None:
         (root / "usr/bin/sh").symlink_to("busybox")
     for name in ("proc", "sys", "run", "tmp", "root", "var/lib", "etc/docker"):
         (root / name).mkdir(parents=True, exist_ok=True)
-
-
-def _merge(root: Path, name: str) -> None:
-    """Make /bin and its like links into /usr, as base-files would have."""
-    old, new = root / name, root / "usr" / name
-    if old.is_symlink():
-        return
-    new.mkdir(parents=True, exist_ok=True)
-    if old.is_dir():
-        shutil.copytree(
-            old, new, symlinks=True, dirs_exist_ok=True, ignore=lambda at, names: _there(old, new, at, names)
-        )
-        shutil.rmtree(old)
-    old.symlink_to(f"usr/{name}")
-
-
-def _there(old: Path, new: Path, at: str, names: list[str]) -> list[str]:
-    """Those of `names` below `old` that `new` has already: a package's link to its program in /usr, most often."""
-    below = new / Path(at).relative_to(old)
-    folders = {entry.name for entry in os.scandir(at) if entry.is_dir(follow_symlinks=False)}
-    return [name for name in names if name not in folders and os.path.lexists(below / name)]

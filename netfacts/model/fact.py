@@ -23,6 +23,7 @@ NEEDS = {
     "iptables": "the engine's firewall backend is iptables",
     "lab-nameserver": "the host's nameserver is the lab's, and not somebody's",
     "docker-cli": "the engine comes with its command line client",
+    "applications": "images of Redis, Flask and MariaDB can be made of this machine's packages, or are in the cache",
 }
 """What a fact may need beyond what every lab has, each with what it means."""
 

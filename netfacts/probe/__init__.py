@@ -5,6 +5,7 @@ from netfacts.probe.flow import Account, Flow, start_flow, stop_flows
 from netfacts.probe.held import Held, hold
 from netfacts.probe.listener import Listener, listen, serve_names
 from netfacts.probe.name import DnsAnswer, Resolution, query, resolve
+from netfacts.probe.program import run_program
 
 __all__ = [
     "Account",
@@ -22,6 +23,7 @@ __all__ = [
     "listen",
     "query",
     "resolve",
+    "run_program",
     "serve_names",
     "start_flow",
     "stop_flows",

@@ -40,6 +40,8 @@ _LABEL = "org.netfacts.check"
 # Drivers whose containers are on the network of the host's interface.
 _ON_THE_WIRE = ("macvlan", "ipvlan")
 _INGRESS = "DOCKER-INGRESS"
+# What /proc calls this state of a socket.
+_LISTENING = "0A"
 _GAVE_UP = "attaching to network failed"
 _CLEAN_ENCRYPTION = Version("24.0.0")
 # Modes in which an engine takes no --dns, or has nothing to do with what it names.
@@ -233,6 +235,16 @@ class Host:
                 where=self.name,
             )
 
+    def require_unserved(self, port: int) -> None:
+        """Need a TCP port of the host that nobody serves, because what answers there is counted on to be a container.
+
+        Raises: OffLimits where somebody's program listens there.
+        """
+        if not self.engine.private and port in _served(self.machine.read("/proc/net/tcp", "/proc/net/tcp6")):
+            raise OffLimits(
+                f"it needs TCP port {port} of the host, which a program of somebody's serves", where=self.name
+            )
+
     def require_alone(self, name: str = "bridge") -> None:
         """Need one of the networks that every engine has for this check alone, because it counts what is on it.
 
@@ -340,7 +352,8 @@ class Host:
                 "hostname": hostname,
             }
         )
-        container = self._standing.container(role, request) if self._shared and start else None
+        shared = self._shared and start and named
+        container = self._standing.container(role, request) if shared else None
         if container is not None:
             self.containers.append(container)
             self._roles[role] = container
@@ -359,7 +372,7 @@ class Host:
             container.refresh()
             return container
         self.start(container)
-        if self._shared:
+        if shared:
             self._standing.keep(role, request, container)
         return container
 
@@ -554,3 +567,9 @@ class Host:
 
     def _call(self, verb: str, name: str, call: Callable[[], Any], *, like: Any = Any) -> Any:
         return answer_of(self.engine, f"{verb} {name}", call, like=like, refused=Refused)
+
+
+def _served(tables: Sequence[str | None]) -> set[int]:
+    """Read the ports that are listened on from the kernel's tables of sockets."""
+    rows = [line.split() for table in tables for line in (table or "").splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING}

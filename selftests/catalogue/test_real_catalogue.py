@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from netfacts.catalogue import Catalogue, load
 from netfacts.catalogue.load import FACTS
+from netfacts.engine.recipe import NEED
 from netfacts.lab.kernel import FEATURES
 from netfacts.model.fact import NEEDS, Fact
 
@@ -64,7 +65,7 @@ def test_every_need_is_a_feature_that_is_looked_for() -> None:
     """A need that nothing ever reports missing would let a check run where it can't."""
     of_kernel = {feature.name for feature in FEATURES if not feature.vital}
     of_engine = {"iptables", "docker-cli"}
-    of_host = {"lab-nameserver"}
+    of_host = {"lab-nameserver", NEED}
 
     assert set(NEEDS) == of_kernel | of_engine | of_host
 

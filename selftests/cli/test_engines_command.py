@@ -64,7 +64,7 @@ def test_engine_is_added_listed_and_removed(engines: Engines, cache: Path, bundl
     assert added.stdout.splitlines()[0] == f"static:{old}: unpacking"
     assert added.stdout.splitlines()[1].startswith(f"added {name} (Docker Engine 28.5.2, ")
     header, row = listed.stdout.splitlines()
-    assert header.split() == ["name", "spec", "engine", "size", "added", "in", "use"]
+    assert header.split() == ["name", "spec", "version", "size", "added", "in", "use"]
     assert row.split()[:3] == [name, f"static:{old}", "28.5.2"]
     assert not row.rstrip().endswith("yes")
     assert removed.stdout.startswith(f"removed {name} (")

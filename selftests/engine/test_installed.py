@@ -39,6 +39,23 @@ def test_probe_image_is_loaded_under_its_whole_name(engine: InstalledEngine, mon
     assert f'LABEL {RUN_LABEL}="{_OWNER}"' in loaded["changes"]
 
 
+def test_all_images_of_the_run_are_taken_away_and_no_others(engine: InstalledEngine) -> None:
+    removed: list[str] = []
+    own = f"{RUN_LABEL}={_OWNER}"
+
+    def remove(image: str, *, force: bool) -> None:
+        removed.append(image)
+
+    engine.api = SimpleNamespace(
+        images=lambda *, quiet, filters: ["probe", "page"] if filters == {"label": own} else ["probe", "page", "other"],
+        remove_image=remove,
+    )
+
+    engine.unload()
+
+    assert removed == ["probe", "page"]
+
+
 @pytest.mark.parametrize("verb", ["start", "stop", "kill"])
 def test_it_is_left_running(engine: InstalledEngine, verb: str) -> None:
     with pytest.raises(OffLimits, match=f"it would {verb} the engine"):

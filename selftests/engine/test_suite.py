@@ -17,7 +17,8 @@ import pytest
 from netfacts.engine import suite as engine_suite
 from netfacts.engine.progress import Step, quiet
 from netfacts.engine.source import add, cached, resolve
-from netfacts.engine.suite import _finish, _merge
+from netfacts.engine.suite import _finish
+from netfacts.engine.unpack import merge
 from netfacts.lab.stamp import owner_is_dead
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError
@@ -386,7 +387,7 @@ def test_merge_moves_a_folder_into_usr_and_leaves_a_link(tmp_path: Path) -> None
     (tmp_path / "usr" / "bin").mkdir(parents=True)
     (tmp_path / "usr" / "bin" / "there").touch()
 
-    _merge(tmp_path, "bin")
+    merge(tmp_path, "bin")
 
     assert os.readlink(tmp_path / "bin") == "usr/bin"
     assert sorted(os.listdir(tmp_path / "bin")) == ["other", "there", "tool"]
@@ -394,9 +395,9 @@ def test_merge_moves_a_folder_into_usr_and_leaves_a_link(tmp_path: Path) -> None
 
 
 def test_merge_makes_what_is_missing_and_leaves_links_alone(tmp_path: Path) -> None:
-    _merge(tmp_path, "lib64")
+    merge(tmp_path, "lib64")
     (tmp_path / "sbin").symlink_to("usr/bin")
-    _merge(tmp_path, "sbin")
+    merge(tmp_path, "sbin")
 
     assert os.readlink(tmp_path / "lib64") == "usr/lib64"
     assert (tmp_path / "usr" / "lib64").is_dir()
@@ -411,7 +412,7 @@ def test_merge_keeps_what_usr_has_already(tmp_path: Path) -> None:
     (tmp_path / "bin" / "tool").symlink_to("/usr/bin/tool")
     (tmp_path / "bin" / "more").symlink_to("tool")
 
-    _merge(tmp_path, "bin")
+    merge(tmp_path, "bin")
 
     assert (tmp_path / "usr" / "bin" / "tool").read_text() == "the program"
     assert not (tmp_path / "usr" / "bin" / "tool").is_symlink()

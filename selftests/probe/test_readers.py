@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from ipaddress import ip_interface, ip_network
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ from netfacts.observe import (
     sockets,
 )
 from netfacts.observe.infra import infra
-from netfacts.probe import ask, icmp, listen, tcp, udp
+from netfacts.probe import ask, icmp, listen, run_program, tcp, udp
 from netfacts.topology import Host
 
 
@@ -296,3 +297,21 @@ def test_infra_quotes_what_it_is_given(host: Host) -> None:
 
     assert machine.check_output("echo %s", 'a\'b "c" $HOME; false') == 'a\'b "c" $HOME; false'
     assert machine.run("exit 7").rc == 7
+
+
+def test_program_of_another_root_has_the_network_of_its_vantage(running: tuple[Lab, Engine]) -> None:
+    lab, _ = running
+    client = of_machine(lab["client"])
+
+    done = run_program(client, Path("/"), "cat", "/proc/net/fib_trie", "-", text="and its input")
+
+    assert done.exit_status == 0
+    assert client.machine.address in done.out
+    assert done.out.endswith("and its input")
+
+
+def test_program_that_lies_nowhere_is_no_answer(running: tuple[Lab, Engine]) -> None:
+    lab, _ = running
+
+    with pytest.raises(ProbeError, match="can't be reached"):
+        run_program(of_machine(lab["client"]), Path("/nowhere"), "cat")

@@ -149,3 +149,21 @@ def test_other_refusals_are_final() -> None:
         _host(played)._await_start(Container(cast("Engine", played), "c" * 64, "box"))
 
     assert played.started == 1
+
+
+_SOCKETS = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   1: 0100007F:1388 0100007F:A1B2 01 00000000:00000000 00:00000000 00000000     0        0 2 1 0 100 0 0 10 0
+"""
+
+
+def test_port_that_somebody_serves_is_left_to_them() -> None:
+    played = Played()
+    played.machine.read = lambda *_: [_SOCKETS, None]
+
+    with pytest.raises(OffLimits, match="TCP port 6379 of the host"):
+        _host(played).require_unserved(6379)
+
+    # A connection from such a port is no program that serves it.
+    _host(played).require_unserved(5000)

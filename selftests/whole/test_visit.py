@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from netfacts.engine import Engine, resolve
+from netfacts.engine.application import obstacle, ready
 from netfacts.engine.installed import RUN_LABEL
+from netfacts.engine.recipe import APPLICATIONS, FLASK_REDIS
 from netfacts.lab import Lab, of_machine
 from netfacts.lab.stamp import remove_cgroups, stamp
 from netfacts.lab.wait import until
@@ -166,6 +168,36 @@ def test_facts_that_need_another_engine_are_not_exercised_and_say_why(played: Pl
     assert "a port of br0" in reasons["brphys.listing"]
     assert "links, addresses and routes" in reasons["nullwire.works"]
     assert done.exit_status in (0, 5)
+
+
+def test_applications_are_taken_away_with_the_visit(played: Played) -> None:
+    if remedy := obstacle():
+        pytest.skip(f"images of applications can't be had: {remedy}")
+    for application in APPLICATIONS.values():
+        # The machine that plays the user's reads this one's cache, and can't write to it.
+        ready(application)
+    before = take(played.engine)
+
+    done = played.run("-k", "app.redis-published or app.mysql-published or app.redis-private")
+
+    assert done.exit_status == 0, done.out + done.err
+    assert [line["verdict"] for line in played.lines("verdict")] == ["conforms"] * 3
+    played.until_as_before(before)
+    assert played.made_by_runs() == []
+
+
+def test_port_of_an_application_that_somebody_serves_is_left_to_them(played: Played) -> None:
+    if remedy := obstacle():
+        pytest.skip(f"images of applications can't be had: {remedy}")
+    ready(FLASK_REDIS)
+    listener = listen(played.user.vantage, 6379)
+
+    done = played.run("-k", "app.redis-published")
+    listener.close()
+
+    (line,) = played.lines("verdict")
+    assert (done.exit_status, line["verdict"]) == (5, "not_exercised"), done.out + done.err
+    assert "TCP port 6379 of the host" in line["reason"]
 
 
 # -- what is left

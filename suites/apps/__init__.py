@@ -1,0 +1,1 @@
+"""Applications: of several containers, and used from other machines."""
