@@ -13,7 +13,7 @@ from netfacts.catalogue.notes import Hosts, Note
 def coverage(notes: tuple[Note, ...], hosts: Hosts | None) -> Group:
     """Count the claims about so many hosts, note by note; below stands what is open."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("note")
+    table.add_column("note", no_wrap=True)
     for title in ("claims", "by facts", "open", "untestable", "of the testable"):
         table.add_column(title, justify="right")
     for note in notes:
