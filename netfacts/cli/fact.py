@@ -8,15 +8,8 @@ from rich.text import Text
 
 from netfacts.catalogue.notes import Note
 from netfacts.catalogue.sabotages import Sabotage
-from netfacts.model.fact import Accuracy, Carried, Fact
-
-_CARRIED = {
-    Carried.RUNNING: "as expected of the engine that runs then, whoever built it",
-    Carried.STARTED: "as expected of the engine that built it; once started again, as of the engine that runs then",
-    Carried.INSTALLED: "as expected of the first engine that was started on the machine",
-    Carried.FAILS: "does not hold any more, whichever engine takes over",
-    Carried.HOLDS: "holds, whichever engine takes over",
-}
+from netfacts.model.fact import Accuracy, Fact
+from reports.wording import CARRIED
 
 
 def sheet(fact: Fact, notes: tuple[Note, ...], sabotages: list[Sabotage]) -> Group:
@@ -61,7 +54,7 @@ def _expected(fact: Fact) -> Table:
 def _middle(fact: Fact) -> Text:
     text = Text()
     text.append("\nCarried over to another engine\n", style="bold")
-    text.append(f"  {_CARRIED[fact.carried]}\n")
+    text.append(f"  {CARRIED[fact.carried]}\n")
     text.append("\nBy hand\n", style="bold")
     for command in fact.show:
         text.append(f"  {command}\n")

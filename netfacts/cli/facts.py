@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from netfacts.catalogue import load
+from netfacts.catalogue.chapters import load_chapters
 from netfacts.catalogue.coverage import PAGE as COVERAGE
 from netfacts.catalogue.coverage import load_notes, selected
 from netfacts.catalogue.coverage import markdown as coverage_page
@@ -84,6 +85,18 @@ def list_regressions(
     Console().print(table)
     if write:
         _write(REGRESSIONS, regressions_page(found))
+
+
+@app.command("docs")
+def write_guide(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write it.")] = Path("netfacts-guide.html"),
+) -> None:
+    """Write the catalogue as a guide to Docker networking: one HTML page, chapter by chapter."""
+    # Templates take longer to import than all else of the catalogue's commands.
+    from reports import guide
+
+    page = guide.render(load_chapters(load()), read_notes(), read_sabotages())
+    Console(soft_wrap=True).print(Text(str(guide.write(out, page))))
 
 
 def _write(target: Path, page: str) -> None:

@@ -1,0 +1,79 @@
+"""The catalogue as one HTML page that reads as a guide to Docker networking, and needs nothing else to be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from netfacts import __version__
+from netfacts.catalogue.chapters import Chapter
+from netfacts.catalogue.notes import Note
+from netfacts.catalogue.sabotages import Sabotage
+from netfacts.model.fact import Accuracy, Carried, Fact
+from netfacts.model.verdict import Expected
+from reports import html, wording
+
+_OUTCOMES = {Expected.HOLDS: "holds", Expected.FAILS: "does not hold", Expected.ABSENT: "does not exist"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a fact comes from: a page on the web, or a line of a note with what it says in our words."""
+
+    text: str
+    url: str = ""
+    says: tuple[str, ...] = ()
+
+
+def render(chapters: tuple[Chapter, ...], notes: tuple[Note, ...], sabotages: dict[str, list[Sabotage]]) -> str:
+    """Give the guide, the same byte for byte whenever it is asked for."""
+    facts = [fact for chapter in chapters for fact in chapter.facts]
+    return html.page(
+        "guide.html.j2",
+        styles=("page.css", "guide.css"),
+        version=__version__,
+        chapters=[(anchor(chapter), chapter) for chapter in chapters],
+        total=len(facts),
+        corrected=sum(fact.accuracy is not Accuracy.TRUE for fact in facts),
+        broken=sum(len(sabotages.get(fact.id, ())) for fact in facts),
+        sabotages=sabotages,
+        sources=lambda fact: list(sources(fact, notes)),
+        carried={kind: words for kind, words in wording.CARRIED.items() if kind is not Carried.RUNNING},
+        OUTCOMES=_OUTCOMES,
+    )
+
+
+def write(target: Path, text: str) -> Path:
+    """Write the guide, and give where it is.
+
+    Raises: UsageError for a place that can't be written to.
+    """
+    return html.replace(target, text, what="the guide", remedy="--out FILE")
+
+
+def anchor(chapter: Chapter) -> str:
+    """Name a chapter's place on the page."""
+    return "-".join(re.findall(r"[a-z0-9]+", chapter.title.lower()))
+
+
+def sources(fact: Fact, notes: tuple[Note, ...]) -> Iterator[Source]:
+    """Give where a fact comes from; lines of one note that say the same together."""
+    by_file = {note.file: note for note in notes}
+    seen: set[tuple[str, str]] = set()
+    for text in fact.sources:
+        file, _, line = text.removeprefix("notes/").partition(":")
+        if file not in by_file:
+            yield Source(text.removeprefix("https://"), url=text) if text.startswith("https://") else Source(text)
+            continue
+        note = by_file[file]
+        found = [passage for passage in note.naming(fact.id) if line.isdecimal() and int(line) in passage]
+        lines = found[0].lines if found else line
+        if (note.number, lines) not in seen:
+            seen.add((note.number, lines))
+            yield Source(f"note {note.number}, {_lines(lines)}", says=tuple(passage.says for passage in found))
+
+
+def _lines(lines: str) -> str:
+    return f"lines {lines.replace('-', ' to ')}" if "-" in lines else f"line {lines}"
