@@ -41,6 +41,7 @@ def render(chapters: tuple[Chapter, ...], notes: tuple[Note, ...], sabotages: di
         sabotages=sabotages,
         sources=lambda fact: list(sources(fact, notes)),
         carried={kind: words for kind, words in wording.CARRIED.items() if kind is not Carried.RUNNING},
+        origin=origin,
         OUTCOMES=_OUTCOMES,
     )
 
@@ -65,7 +66,7 @@ def sources(fact: Fact, notes: tuple[Note, ...]) -> Iterator[Source]:
     for text in fact.sources:
         file, _, line = text.removeprefix("notes/").partition(":")
         if file not in by_file:
-            yield Source(text.removeprefix("https://"), url=text) if text.startswith("https://") else Source(text)
+            yield origin(text)
             continue
         note = by_file[file]
         found = [passage for passage in note.naming(fact.id) if line.isdecimal() and int(line) in passage]
@@ -73,6 +74,11 @@ def sources(fact: Fact, notes: tuple[Note, ...]) -> Iterator[Source]:
         if (note.number, lines) not in seen:
             seen.add((note.number, lines))
             yield Source(f"note {note.number}, {_lines(lines)}", says=tuple(passage.says for passage in found))
+
+
+def origin(text: str) -> Source:
+    """Read a source that is no note's line: an address on the web, or words."""
+    return Source(text.removeprefix("https://"), url=text) if re.fullmatch(r"https://\S+", text) else Source(text)
 
 
 def _lines(lines: str) -> str:
