@@ -11,10 +11,15 @@ from netfacts import __version__
 from netfacts.catalogue.chapters import Chapter
 from netfacts.catalogue.notes import Note
 from netfacts.catalogue.sabotages import Sabotage
+from netfacts.model.errors import UsageError
 from netfacts.model.fact import Accuracy, Carried, Fact
 from netfacts.model.verdict import Expected
 from reports import html, wording
 
+PLACE = Path(__file__).parent / "out" / "guide.html"
+"""Where the guide is written to if nobody says otherwise."""
+
+_REMEDY = "give another place by --out"
 _OUTCOMES = {Expected.HOLDS: "holds", Expected.FAILS: "does not hold", Expected.ABSENT: "does not exist"}
 
 
@@ -47,11 +52,17 @@ def render(chapters: tuple[Chapter, ...], notes: tuple[Note, ...], sabotages: di
 
 
 def write(target: Path, text: str) -> Path:
-    """Write the guide, and give where it is.
+    """Write the guide, into a folder that is made if need be, and give where it is.
 
     Raises: UsageError for a place that can't be written to.
     """
-    return html.replace(target, text, what="the guide", remedy="--out FILE")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            "could not make the guide's folder", where=str(target.parent), returned=error.strerror or "", remedy=_REMEDY
+        ) from None
+    return html.replace(target, text, what="the guide", remedy=_REMEDY)
 
 
 def anchor(chapter: Chapter) -> str:

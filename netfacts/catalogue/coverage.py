@@ -116,13 +116,13 @@ def markdown(notes: tuple[Note, ...], catalogue: Catalogue) -> str:
     grades = ", ".join(f"{found[grade]} {grade}" for grade in _WORSE)
     counted = (
         f"Of {total.claims} claims {total.untestable} can't be tested: they are history, opinions and analogies.",
-        f"Of the other {total.shown + total.open} facts show {total.shown}: {grades}. {total.open} are open.",
-        f"Of the {one.shown + one.open} that one host with a client beside it can show, {one.shown} are shown.",
+        f"Of the other {total.shown + total.open} facts show {total.shown}: {grades}. Still open: {total.open}.",
+        f"Of the {one.shown + one.open} that one host with a client beside it can show, facts show {one.shown}.",
     )
     lines = [
         "# What of the notes is checked",
         "",
-        "The facts began with five people's notes about Docker networking, of different years. Every line of them is",
+        "The facts began with notes on Docker networking that people keep, of different years. Every line of them is",
         "accounted for here: what it claims, in our words, and the facts that show whether that is so, or why nothing",
         "can, or what is still missing.",
         "",

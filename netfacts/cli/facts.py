@@ -89,14 +89,16 @@ def list_regressions(
 
 @app.command("docs")
 def write_guide(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write it.")] = Path("netfacts-guide.html"),
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it.", show_default="reports/out/guide.html")
+    ] = None,
 ) -> None:
     """Write the catalogue as a guide to Docker networking: one HTML page, chapter by chapter."""
     # Templates take longer to import than all else of the catalogue's commands.
     from reports import guide
 
     page = guide.render(load_chapters(load()), read_notes(), read_sabotages())
-    Console(soft_wrap=True).print(Text(str(guide.write(out, page))))
+    Console(soft_wrap=True).print(Text(str(guide.write(out or guide.PLACE, page))))
 
 
 def _write(target: Path, page: str) -> None:

@@ -147,7 +147,7 @@ def test_page_lists_every_claim_with_what_shows_it(small: Catalogue, tmp_path: P
     page = markdown(load_notes(small, notes(tmp_path)), small)
 
     assert "Of 3 claims 1 can't be tested" in page
-    assert "Of the other 2 facts show 1: 1 true, 0 imprecise, 0 outdated, 0 wrong. 1 are open." in page
+    assert "Of the other 2 facts show 1: 1 true, 0 imprecise, 0 outdated, 0 wrong. Still open: 1." in page
     assert "| [1](#1) | 3 | 1 | 1 | 1 | 50 % |\n" in page
     assert "| 62 | Names resolve where a network is shared. | true | `dns.scope` |\n" in page
     assert "| 62 | They are like telephone numbers. | untestable | – An analogy. |\n" in page

@@ -205,7 +205,7 @@ def test_facts_coverage_says_where_the_notes_are_others(netfacts: Netfacts, tmp_
 
 
 def test_facts_docs_writes_the_guide_where_it_is_told_to(netfacts: Netfacts, tmp_path: Path) -> None:
-    place = tmp_path / "guide.html"
+    place = tmp_path / "new" / "guide.html"
 
     done = netfacts("facts", "docs", "--out", str(place))
 
@@ -213,11 +213,14 @@ def test_facts_docs_writes_the_guide_where_it_is_told_to(netfacts: Netfacts, tmp
     assert all(f'id="{fact.id}"' in place.read_text("utf-8") for fact in load())
 
 
-def test_facts_docs_to_a_place_that_is_not_there_is_refused(netfacts: Netfacts, tmp_path: Path) -> None:
-    done = netfacts("facts", "docs", "--out", str(tmp_path / "none" / "guide.html"))
+@pytest.mark.parametrize("place", ["", "file/guide.html"])
+def test_facts_docs_to_where_it_can_t_be_written_is_refused(netfacts: Netfacts, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
 
-    assert done.returncode == 4
-    assert done.stderr.startswith("netfacts: could not write the guide")
+    done = netfacts("facts", "docs", "--out", str(tmp_path / place))
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert re.match(r"netfacts: could not (write|make) the guide.*\n.*\n  → give another place by --out\n", done.stderr)
 
 
 @pytest.mark.parametrize(
