@@ -14,6 +14,7 @@ from netfacts.catalogue.sabotages import Sabotage, read_sabotages
 from netfacts.model.fact import Accuracy, Carried, Expectation, Fact
 from netfacts.model.verdict import Expected
 from reports.guide import Source, anchor, render, sources
+from reports.wording import CARRIED
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,10 @@ def test_versions_are_told_with_the_reason() -> None:
     ]
     assert '<a href="https://github.com/moby/moby/pull/1"' in page
     assert "After an upgrade: as expected of the engine that built it" in page
+
+
+def test_whatever_decides_after_an_upgrade_has_words() -> None:
+    assert set(CARRIED) == set(Carried)
 
 
 def test_sabotages_are_listed_with_their_engines() -> None:
