@@ -53,7 +53,10 @@ def test_read_are_just_those_that_importing_registers() -> None:
     read = {fact: [[one.title, one.engines] for one in found] for fact, found in read_sabotages().items()}
 
     assert read == registered
-    assert set(read) <= {fact.id for fact in load()}
+
+
+def test_every_fact_has_a_sabotage_and_every_sabotage_a_fact() -> None:
+    assert set(read_sabotages()) == {fact.id for fact in load()}
 
 
 def test_all_kinds_are_read(tmp_path: Path) -> None:
