@@ -72,19 +72,17 @@ def anchor(chapter: Chapter) -> str:
 
 def sources(fact: Fact, notes: tuple[Note, ...]) -> Iterator[Source]:
     """Give where a fact comes from; lines of one note that say the same together."""
-    by_file = {note.file: note for note in notes}
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for text in fact.sources:
-        file, _, line = text.removeprefix("notes/").partition(":")
-        if file not in by_file:
+        found = [(note, passage) for note in notes for passage in note.said(fact.id, text)]
+        if not found:
             yield origin(text)
             continue
-        note = by_file[file]
-        found = [passage for passage in note.naming(fact.id) if line.isdecimal() and int(line) in passage]
-        lines = found[0].lines if found else line
-        if (note.number, lines) not in seen:
-            seen.add((note.number, lines))
-            yield Source(f"note {note.number}, {_lines(lines)}", says=tuple(passage.says for passage in found))
+        note, passage = found[0]
+        name = f"note {note.number}, {_lines(passage.lines)}"
+        if name not in seen:
+            seen.add(name)
+            yield Source(name, says=tuple(passage.says for _, passage in found))
 
 
 def origin(text: str) -> Source:

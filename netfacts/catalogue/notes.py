@@ -126,6 +126,13 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
         found = (_SOURCE.fullmatch(source) for source in fact.sources)
         return tuple(int(match[2]) for match in found if match and match[1] == self.file)
 
+    def said(self, fact_id: str, source: str) -> tuple[Passage, ...]:
+        """Give the passages that answer a fact's source, none where it is no line of this note."""
+        match = _SOURCE.fullmatch(source)
+        if match is None or match[1] != self.file:
+            return ()
+        return tuple(passage for passage in self.naming(fact_id) if int(match[2]) in passage)
+
     def naming(self, fact_id: str) -> tuple[Passage, ...]:
         """Give the passages that name a fact."""
         return tuple(passage for passage in self.passages if fact_id in passage.facts)

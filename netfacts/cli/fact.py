@@ -70,26 +70,19 @@ def _sabotages(sabotages: list[Sabotage]) -> Table:
     return table
 
 
-def _sources(fact: Fact, notes: tuple[Note, ...]) -> Table:
-    """List where a fact comes from; with a line of a note, what stands there."""
-    table = _table("\nSources")
-    table.add_column("source", no_wrap=True)
-    table.add_column("says", style="dim")
+def _sources(fact: Fact, notes: tuple[Note, ...]) -> Text:
+    """List where a fact comes from; below a line of a note, what stands there."""
+    text = Text()
+    text.append("\nSources\n", style="bold")
     for source in fact.sources:
-        file, _, line = source.removeprefix("notes/").partition(":")
-        said = [
-            claim.says
-            for note in notes
-            if note.file == file
-            for claim in note.naming(fact.id)
-            if line.isdecimal() and int(line) in claim
-        ]
-        table.add_row(Text(source), Text("\n".join(said)))
-    return table
+        text.append(f"  {source}\n")
+        for claim in (claim for note in notes for claim in note.said(fact.id, source)):
+            text.append(f"    {claim.says}\n", style="dim")
+    return text
 
 
 def _foot(fact: Fact) -> Text:
     text = Text()
-    text.append("\nLab    ", style="bold")
+    text.append("Lab    ", style="bold")
     text.append(f"{fact.lab}" + (f", needs {', '.join(fact.needs)}" if fact.needs else "") + "\n")
     return text

@@ -156,7 +156,7 @@ def test_facts_show_says_all_that_the_catalogue_holds(netfacts: Netfacts) -> Non
 def test_facts_show_tells_what_a_note_says_at_the_line_that_is_cited(netfacts: Netfacts) -> None:
     done = netfacts("facts", "show", "proxy.per-mapping")
 
-    line = r"^ +notes/000_\w+\.txt:117 +For every mapped port the host starts a process docker-proxy\."
+    line = r"^  notes/000_\w+\.txt:117\n    For every mapped port the host starts a process docker-proxy\."
     assert re.search(line, done.stdout, re.MULTILINE)
 
 
