@@ -28,9 +28,9 @@ _CAPTURE = re.compile(r"captures/[A-Za-z0-9.=_-]+\.pcap")
 """The only files beside a page that it links to; a record may name others."""
 
 
-def page(template: str, *, styles: tuple[str, ...], script: str, **values: Any) -> str:
+def page(template: str, *, styles: tuple[str, ...], script: str = "", **values: Any) -> str:
     """Render a template with files of this package as its style and its script, the same byte for byte each time."""
-    style, own = Markup("").join(map(_own, styles)), _own(script)
+    style, own = Markup("").join(map(_own, styles)), _own(script) if script else Markup("")
     return _environment().get_template(template).render(policy=_policy(style, own), style=style, script=own, **values)
 
 
@@ -97,7 +97,7 @@ def _visible(value: Any) -> Any:
 
 def _policy(style: str, script: str) -> str:
     """Give the policy under which a browser loads nothing and runs nothing but what this module put in."""
-    allowed = {"style-src": style, "script-src": script}
+    allowed = {"style-src": style} | ({"script-src": script} if script else {})
     rules = ["default-src 'none'", "base-uri 'none'", "form-action 'none'"]
     for directive, text in allowed.items():
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from netfacts.model.fact import Carried
 from netfacts.model.record import RunLine
 from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 from reports.record import Record
@@ -22,6 +23,16 @@ VERDICTS = {
 
 ACCURACY = {"imprecise": "are imprecise", "outdated": "are outdated", "wrong": "are wrong"}
 """What is said of the notes that a fact came from."""
+
+CARRIED = {
+    Carried.RUNNING: "as expected of the engine that runs then, whoever built it",
+    Carried.STARTED: "as expected of the engine that built it; once started again, as of the engine that runs then",
+    Carried.INSTALLED: "as expected of the first engine that was started on the machine",
+    Carried.FAILS: "does not hold any more, whichever engine takes over",
+    Carried.FAILS_LIVE: "does not hold any more where containers keep running, whichever engine takes over",
+    Carried.HOLDS: "holds, whichever engine takes over",
+}
+"""What becomes of a claim where one engine takes over what another one has built."""
 
 REDACTED = "Names, addresses and paths that may be the machine's are replaced or left out; verdicts and counts stay."
 """What is said on the page of a record that was redacted."""

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from netfacts.catalogue import load
-from netfacts.catalogue.regressions import PAGE, how_caught, load_regressions, markdown
+from netfacts.catalogue.chapters import load_chapters
+from netfacts.catalogue.coverage import PAGE as COVERAGE
+from netfacts.catalogue.coverage import load_notes, selected
+from netfacts.catalogue.coverage import markdown as coverage_page
+from netfacts.catalogue.notes import Hosts, read_notes, verify
+from netfacts.catalogue.regressions import PAGE as REGRESSIONS
+from netfacts.catalogue.regressions import how_caught, load_regressions
+from netfacts.catalogue.regressions import markdown as regressions_page
+from netfacts.catalogue.sabotages import read_sabotages
+from netfacts.cli.coverage import coverage
+from netfacts.cli.fact import sheet
 from netfacts.model.errors import UsageError
-from netfacts.model.fact import Accuracy, Carried, Fact
 
 app = typer.Typer(help="The catalogue of facts.", no_args_is_help=True)
-
-_CARRIED = {
-    Carried.RUNNING: "as expected of the engine that runs then, whoever built it",
-    Carried.STARTED: "as expected of the engine that built it; once started again, as of the engine that runs then",
-    Carried.INSTALLED: "as expected of the first engine that was started on the machine",
-    Carried.FAILS: "does not hold any more, whichever engine takes over",
-    Carried.FAILS_LIVE: "does not hold any more where containers keep running, whichever engine takes over",
-    Carried.HOLDS: "holds, whichever engine takes over",
-}
 
 
 @app.command("list")
@@ -41,9 +44,29 @@ def list_facts(area: str = typer.Argument("", help="Only this area, such as dns.
 
 @app.command("show")
 def show_fact(fact_id: str = typer.Argument(..., metavar="ID", help="A fact's id, such as dns.scope.")) -> None:
-    """Show one fact: what it claims, since and until when, where it comes from, and how to see it by hand."""
+    """Show one fact: what it claims, since and until when, how to see and to break it, and where it comes from."""
     fact = load()[fact_id]
-    Console().print(Group(_head(fact), _expected(fact), _foot(fact)))
+    Console().print(sheet(fact, read_notes(), read_sabotages(of=fact.id).get(fact.id, [])))
+
+
+@app.command("coverage")
+def show_coverage(
+    hosts: Annotated[Hosts | None, typer.Option(help="Only claims that one host can show, or several.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Make docs/coverage.md anew.")] = False,
+    notes: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Compare with the notes themselves, which are in this folder.")
+    ] = None,
+) -> None:
+    """Count the claims of the notes that facts show. Exits with 1 while one that could be shown is open."""
+    catalogue = load()
+    found = load_notes(catalogue)
+    if notes and (wrong := [line for note in found for line in verify(note, notes)]):
+        raise UsageError("what is said about the notes is not so", returned="\n".join(wrong))
+    Console().print(coverage(found, hosts))
+    if write:
+        _write(COVERAGE, coverage_page(found, catalogue))
+    if any(claim.open for note in found for claim in selected(note, hosts)):
+        raise typer.Exit(1)
 
 
 @app.command("regressions")
@@ -61,56 +84,25 @@ def list_regressions(
         table.add_row(*about, caught or Text(one.reason, style="dim"))
     Console().print(table)
     if write:
-        _write(markdown(found))
+        _write(REGRESSIONS, regressions_page(found))
 
 
-def _write(page: str) -> None:
+@app.command("docs")
+def write_guide(
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it.", show_default="reports/out/guide.html")
+    ] = None,
+) -> None:
+    """Write the catalogue as a guide to Docker networking: one HTML page, chapter by chapter."""
+    # Templates take longer to import than all else of the catalogue's commands.
+    from reports import guide
+
+    page = guide.render(load_chapters(load()), read_notes(), read_sabotages())
+    Console(soft_wrap=True).print(Text(str(guide.write(out or guide.PLACE, page))))
+
+
+def _write(target: Path, page: str) -> None:
     try:
-        PAGE.write_text(page, encoding="utf-8")
+        target.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise UsageError("could not write the page", where=str(PAGE), returned=error.strerror or "") from None
-
-
-def _head(fact: Fact) -> Text:
-    text = Text()
-    text.append(f"{fact.id}\n", style="bold")
-    text.append(f"{fact.claim}\n")
-    if fact.note:
-        title = "Note" if fact.accuracy is Accuracy.TRUE else f"The notes are {fact.accuracy.value} here"
-        text.append(f"\n{title}\n", style="bold yellow" if fact.accuracy is not Accuracy.TRUE else "bold")
-        text.append(f"  {fact.note}\n")
-    return text
-
-
-def _expected(fact: Fact) -> Table:
-    table = Table(
-        title="Expected",
-        title_style="bold",
-        title_justify="left",
-        box=None,
-        show_header=False,
-        padding=(0, 1, 0, 2),
-        pad_edge=True,
-    )
-    for title in ("engine", "outcome", "source"):
-        last = title == "source"
-        table.add_column(title, no_wrap=not last, overflow="fold", style="dim" if last else "")
-    for expectation in fact.expect:
-        cells = (f"engine {expectation.engine}", expectation.outcome.value, expectation.source)
-        table.add_row(*map(Text, cells))
-    return table
-
-
-def _foot(fact: Fact) -> Text:
-    text = Text()
-    text.append("\nCarried over to another engine\n", style="bold")
-    text.append(f"  {_CARRIED[fact.carried]}\n")
-    text.append("\nBy hand\n", style="bold")
-    for command in fact.show:
-        text.append(f"  {command}\n")
-    text.append("\nSources\n", style="bold")
-    for source in fact.sources:
-        text.append(f"  {source}\n")
-    text.append("\nLab    ", style="bold")
-    text.append(f"{fact.lab}" + (f", needs {', '.join(fact.needs)}" if fact.needs else "") + "\n")
-    return text
+        raise UsageError("could not write the page", where=str(target), returned=error.strerror or "") from None

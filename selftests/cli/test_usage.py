@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from netfacts import __version__
 from netfacts.catalogue import load
+from netfacts.catalogue.notes import read_notes
+from netfacts.catalogue.sabotages import read_sabotages
 from netfacts.cli.main import main
+from netfacts.model.fact import Carried
 from selftests.cli.conftest import Netfacts
 
 
@@ -147,6 +151,76 @@ def test_facts_show_says_all_that_the_catalogue_holds(netfacts: Netfacts) -> Non
     assert done.returncode == 0
     for text in (fact.id, fact.claim, fact.note, *fact.show, *fact.sources, fact.lab, ">=20.10", "holds"):
         assert text in re.sub(r" *\n *", " ", done.stdout) or text in done.stdout
+
+
+def test_facts_show_tells_what_a_note_says_at_the_line_that_is_cited(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "show", "proxy.per-mapping")
+
+    line = r"^  notes/000_\w+\.txt:117\n    For every mapped port the host starts a process docker-proxy\."
+    assert re.search(line, done.stdout, re.MULTILINE)
+
+
+def test_facts_show_tells_how_the_fact_is_broken_and_on_which_engines(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "show", "v6.lo")
+
+    assert "How netfacts breaks it" in done.stdout
+    for sabotage in read_sabotages(of="v6.lo")["v6.lo"]:
+        line = rf"^  {re.escape(sabotage.title)} +engine {re.escape(sabotage.engines)} *$"
+        assert re.search(line, done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("fact", [fact.id for fact in load() if fact.carried is Carried.HOLDS])
+def test_facts_show_knows_facts_that_hold_once_another_engine_has_taken_over(netfacts: Netfacts, fact: str) -> None:
+    done = netfacts("facts", "show", fact)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Carried over to another engine\n  holds, whichever engine takes over" in done.stdout
+
+
+def test_facts_coverage_counts_claims_and_exits_with_1_while_some_are_open(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "coverage")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert re.search(r"^000  .* 97 %$", done.stdout, re.MULTILINE)
+    assert "\nOpen\n" in done.stdout
+
+
+def test_facts_coverage_of_one_host_is_whole(netfacts: Netfacts) -> None:
+    done = netfacts("facts", "coverage", "--hosts", "one")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(re.findall(r" 100 %$", done.stdout, re.MULTILINE)) == 6
+    assert "Open" not in done.stdout
+
+
+def test_facts_coverage_says_where_the_notes_are_others(netfacts: Netfacts, tmp_path: Path) -> None:
+    for note in read_notes():
+        (tmp_path / note.file).write_text("A network.\n")
+
+    done = netfacts("facts", "coverage", "--notes", str(tmp_path))
+
+    assert done.returncode == 4
+    assert done.stderr.startswith("netfacts: what is said about the notes is not so\n")
+    assert "has 1 lines, and not 120" in done.stderr
+
+
+def test_facts_docs_writes_the_guide_where_it_is_told_to(netfacts: Netfacts, tmp_path: Path) -> None:
+    place = tmp_path / "new" / "guide.html"
+
+    done = netfacts("facts", "docs", "--out", str(place))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{place}\n", "")
+    assert all(f'id="{fact.id}"' in place.read_text("utf-8") for fact in load())
+
+
+@pytest.mark.parametrize("place", ["", "file/guide.html"])
+def test_facts_docs_to_where_it_can_t_be_written_is_refused(netfacts: Netfacts, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+
+    done = netfacts("facts", "docs", "--out", str(tmp_path / place))
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert re.match(r"netfacts: could not (write|make) the guide.*\n.*\n  → give another place by --out\n", done.stderr)
 
 
 @pytest.mark.parametrize(
