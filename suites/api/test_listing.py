@@ -21,6 +21,7 @@ _PUBLISHED, _UNPUBLISHED = EXPOSED
 
 
 @pytest.mark.fact("publish.exposed-listed")
+@pytest.mark.shared
 def test_exposed_port_is_listed_without_one_of_the_host(host: Host, act: Act, claim: Claim) -> None:
     """A port that is exposed and not published is listed, and the host's port of that number is closed."""
     web = host.container("web", publish={f"{_PUBLISHED}/tcp": None})

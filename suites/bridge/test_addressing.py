@@ -128,6 +128,7 @@ def _replace_address(stage: Stage, address: str) -> None:
 
 
 @pytest.mark.fact("docker0.same-subnet")
+@pytest.mark.shared
 def test_addresses_on_docker0_are_of_its_subnet(host: Host, act: Act, claim: Claim) -> None:
     """Each container on docker0 has one address, of docker0's subnet and with the same prefix length."""
     boxes = [host.container(role) for role in ("web", "box")]

@@ -78,6 +78,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("inspect.ip-from-outside")
+@pytest.mark.shared
 def test_inspect_shows_the_address_that_the_container_has(host: Host, act: Act, claim: Claim) -> None:
     """`docker container inspect` shows the address that a container on the default bridge has inside."""
     box = host.container("box")

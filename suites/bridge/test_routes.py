@@ -18,6 +18,7 @@ _BRIDGE = "docker0"
 
 
 @pytest.mark.fact("docker0.route")
+@pytest.mark.shared
 def test_host_has_a_connected_route_to_docker0s_subnet(host: Host, act: Act, claim: Claim) -> None:
     """The host reaches docker0's subnet by a route through docker0, without a next hop, from docker0's address."""
     web = host.container("web")
@@ -58,6 +59,7 @@ def _route(stage: Stage, verb: str, *words: str) -> None:
 
 
 @pytest.mark.fact("route.default-to-veth")
+@pytest.mark.shared
 def test_next_hop_of_a_container_is_the_bridge(host: Host, act: Act, claim: Claim) -> None:
     """The next hop of a container's default route is docker0; the host's end of its veth pair has no IPv4 address."""
     box = host.container("box")

@@ -19,6 +19,7 @@ _BRIDGE = "docker0"
 
 
 @pytest.mark.fact("docker0.l2-domain")
+@pytest.mark.shared
 def test_containers_on_docker0_are_in_one_segment(host: Host, act: Act, claim: Claim) -> None:
     """Containers on docker0 know each other's own MAC addresses, and no router is between them."""
     web, box = host.container("web"), host.container("box")
@@ -55,6 +56,7 @@ def _(stage: Stage) -> None:
 
 @pytest.mark.own_segment
 @pytest.mark.fact("docker0.same-physical-net")
+@pytest.mark.shared
 def test_container_is_not_in_the_network_of_the_host_s_interface(
     host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
 ) -> None:

@@ -71,6 +71,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("docker0.stp-off")
+@pytest.mark.shared
 def test_docker0_has_no_spanning_tree_and_an_id_of_its_mac(host: Host, act: Act, claim: Claim) -> None:
     """docker0 has no spanning tree, and its bridge id is 8000. and its MAC address, with a container on it too."""
     host.container("box")
@@ -104,6 +105,7 @@ def _set(stage: Stage, option: str, value: str) -> None:
 
 
 @pytest.mark.fact("mtu.1500")
+@pytest.mark.shared
 @pytest.mark.parametrize(
     "find", [Host.predefined, lambda host: host.network("user")], ids=["network=bridge", "network=user"]
 )

@@ -81,6 +81,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("netns.docker-not-listed")
+@pytest.mark.shared
 def test_ip_netns_does_not_list_containers(host: Host, act: Act, claim: Claim) -> None:
     """`ip netns list` does not show the namespaces of containers, whose names the engine keeps in a folder of its own.
 

@@ -50,6 +50,7 @@ def _forge_aliases(stage: Stage, aliases: list[str]) -> None:
 
 
 @pytest.mark.fact("dns.name-required")
+@pytest.mark.shared
 def test_container_without_a_name_of_its_own_resolves(host: Host, act: Act, claim: Claim) -> None:
     """A container that was given no --name resolves by the name that the engine makes up for it."""
     network = host.network("net")

@@ -165,6 +165,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("bridge.masquerade-meaning")
+@pytest.mark.shared
 def test_masquerading_asks_for_the_interface_and_not_for_the_destination(host: Host, act: Act, claim: Claim) -> None:
     """What leaves by another interface is masqueraded, if only to the host itself; what leaves by the bridge is not.
 

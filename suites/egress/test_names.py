@@ -18,6 +18,7 @@ _UNKNOWN = f"network {_DEVICE} not found"
 
 
 @pytest.mark.fact("bridge.names")
+@pytest.mark.shared
 def test_default_network_is_called_bridge_and_its_device_docker0(host: Host, act: Act, claim: Claim) -> None:
     """The default network is called bridge, and docker0 is the name of its device: no network is called that."""
     box = host.container("box")

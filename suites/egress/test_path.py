@@ -24,6 +24,7 @@ from netfacts.verdict import equal, seen
 
 
 @pytest.mark.fact("bridge.egress-path")
+@pytest.mark.shared
 def test_way_out_leads_by_docker0_and_the_host_s_router(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """What a container sends to the outside goes to docker0's address first, and then to the host's router.
 

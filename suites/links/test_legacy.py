@@ -136,6 +136,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("link.exclusive-claim")
+@pytest.mark.shared
 def test_link_keeps_nobody_else_out(host: Host, act: Act, claim: Claim) -> None:
     """A container that is not linked reaches the source's ports just as the recipient does."""
     source = host.container("source")

@@ -19,6 +19,7 @@ _KNOWN = "resolver.lab"
 
 
 @pytest.mark.fact("link.alias")
+@pytest.mark.shared
 def test_link_adds_its_alias_to_the_source_s_name(host: Host, act: Act, claim: Claim) -> None:
     """With --link source:alias the recipient knows the source by both; without an alias by its name alone."""
     source = host.container("source")
@@ -110,6 +111,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("link.user-net-alias-only")
+@pytest.mark.shared
 def test_link_on_a_user_network_is_an_alias_for_the_recipient_alone(host: Host, act: Act, claim: Claim) -> None:
     """On a user-defined network a link gives the recipient alone a DNS name: no line in /etc/hosts, no variables."""
     network = host.network("net")

@@ -146,6 +146,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("publish.client-source")
+@pytest.mark.shared
 def test_published_service_sees_the_client_s_address(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """A published service sees the address of an outside client, by TCP and by UDP, and not the host's.
 

@@ -20,6 +20,7 @@ _HOST_PORT = 20080
 
 
 @pytest.mark.fact("publish.dnat-rule")
+@pytest.mark.shared
 def test_publishing_a_port_adds_one_dnat_rule(host: Host, act: Act, claim: Claim) -> None:
     """Publishing -p H:C adds one DNAT rule to the chain DOCKER of the nat table."""
     bridge = host.predefined().bridge
@@ -55,6 +56,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.fact("publish.filter-rule")
+@pytest.mark.shared
 def test_publishing_a_port_adds_one_accept_rule(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """Publishing -p H:C adds one ACCEPT rule to the chain DOCKER of the filter table, which lets outside clients in.
 

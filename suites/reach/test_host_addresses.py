@@ -69,6 +69,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("isolation.gateway-leak")
+@pytest.mark.shared
 def test_gateway_of_another_network_answers(host: Host, act: Act, claim: Claim) -> None:
     """From one bridge network the gateway address of another one answers, as an address of the host.
 

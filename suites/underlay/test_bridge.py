@@ -23,6 +23,7 @@ _POOLS = [ip_network("172.16.0.0/12"), ip_network("192.168.0.0/16")]
 
 
 @pytest.mark.fact("brphys.default-bridge")
+@pytest.mark.shared
 def test_default_network_is_on_the_bridge_that_is_named(host: Host, act: Act, claim: Claim) -> None:
     """With -b br0 containers are on br0 and in its subnet, and there is no docker0."""
     bridge = host.machine.bearer()

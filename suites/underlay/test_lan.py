@@ -28,6 +28,7 @@ SetBridged = Callable[[str], None]
 
 
 @pytest.mark.fact("brphys.lan-reachable")
+@pytest.mark.shared
 def test_containers_of_two_hosts_are_neighbours_on_the_lan(
     host: Host, host2: Host, client: Vantage, act: Act, claim: Claim
 ) -> None:

@@ -22,6 +22,7 @@ _NAME = re.compile(r"veth[0-9a-f]{7}")
 
 
 @pytest.mark.fact("veth.name")
+@pytest.mark.shared
 def test_ends_are_called_eth0_and_veth_with_seven_digits(host: Host, act: Act, claim: Claim) -> None:
     """The host's end is called veth and seven hexadecimal digits, unlike any other's; the container's end eth0."""
     boxes = [host.container(role) for role in ("web", "box")]
@@ -71,6 +72,7 @@ def _ip(vantage: Vantage, *words: str) -> None:
 
 
 @pytest.mark.fact("iface.eth0-private")
+@pytest.mark.shared
 def test_eth0_is_seen_in_the_container_alone(host: Host, act: Act, claim: Claim) -> None:
     """A container's eth0 is in its own network namespace: neither the host nor another container sees it."""
     box, other = host.container("box"), host.container("other")
