@@ -13,7 +13,7 @@ from netfacts.model.record import HostLine
 from netfacts.model.verdict import Verdict
 from reports.record import Record
 from reports.summary import Judged, Summary, summarise
-from reports.wording import VERDICTS, count, duration, headline, visible
+from reports.wording import VERDICTS, count, duration, figure, headline, visible
 
 _STYLES = {
     Verdict.DEVIATES: "bold red",
@@ -39,7 +39,7 @@ def render(record: Record, page: Path) -> RenderableType:
     if record.verdicts or not record.sabotages:
         parts += [Text(), _areas(summary)]
         parts += _problems(summary)
-    parts += [*_survivors(record), Text(), *_footer(record, page)]
+    parts += [*_survivors(record), Text(), *_measured(record), *_footer(record, page)]
     return Group(*parts)
 
 
@@ -99,6 +99,16 @@ def _survivors(record: Record) -> list[RenderableType]:
             if line.sabotage and line.reason:
                 parts.append(Padding(Text(visible(line.reason).splitlines()[0], style="dim"), (0, 0, 0, 2)))
     return [Text(), *parts] if parts else []
+
+
+def _measured(record: Record) -> list[Text]:
+    """What was measured in turns: a line for each ratio."""
+    return [
+        Text(visible(f"measured {line.fact}: {one.what} {figure(one.value, one.unit)} ({one.detail})"), style="dim")
+        for line in record.verdicts
+        for one in line.measured
+        if one.rounds is not None
+    ]
 
 
 def _host(host: HostLine) -> list[Text]:

@@ -93,7 +93,7 @@ def _load(path: Path, window_s: float, *, urgent: bool) -> tuple[Answer, dict[st
     answer = Answer(
         probe=probe,
         outcome=Outcome(said["outcome"]),
-        latency_ms=round((time.perf_counter() - began) * 1000, 3),
+        latency_ms=round(said.get("exchange_s", time.perf_counter() - began) * 1000, 3),
         detail=said.get("detail", ""),
     )
     if answer.outcome is Outcome.PROBE_ERROR:
