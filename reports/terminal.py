@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from netfacts.model.record import HostLine
+from netfacts.model.rounds import quartiles
 from netfacts.model.verdict import Verdict
 from reports.record import Record
 from reports.summary import Judged, Summary, summarise
-from reports.wording import VERDICTS, count, duration, figure, headline, visible
+from reports.wording import VERDICTS, case_name, count, duration, figure, headline, visible
 
 _STYLES = {
     Verdict.DEVIATES: "bold red",
@@ -39,7 +40,7 @@ def render(record: Record, page: Path) -> RenderableType:
     if record.verdicts or not record.sabotages:
         parts += [Text(), _areas(summary)]
         parts += _problems(summary)
-    parts += [*_survivors(record), Text(), *_measured(record), *_footer(record, page)]
+    parts += [*_survivors(record), Text(), *_ratios(record), *_footer(record, page)]
     return Group(*parts)
 
 
@@ -101,14 +102,18 @@ def _survivors(record: Record) -> list[RenderableType]:
     return [Text(), *parts] if parts else []
 
 
-def _measured(record: Record) -> list[Text]:
-    """What was measured in turns: a line for each ratio."""
-    return [
-        Text(visible(f"measured {line.fact}: {one.what} {figure(one.value, one.unit)} ({one.detail})"), style="dim")
-        for line in record.verdicts
-        for one in line.measured
-        if one.rounds is not None
-    ]
+def _ratios(record: Record) -> list[Text]:
+    """What was measured in turns: a line for each ratio, with the medians that it is of."""
+    lines: list[Text] = []
+    for line in record.verdicts:
+        for one in line.measured:
+            if one.rounds is not None:
+                medians = " : ".join(figure(quartiles(each).middle, "") for each in one.rounds.series.values() if each)
+                case = case_name(line, record.run)
+                name = line.fact + (f" [{case}]" if case else "")
+                said = f"ratio   {name}: {one.what} {figure(one.value, one.unit)} ({medians} {one.rounds.unit})"
+                lines.append(Text(visible(said), style="dim"))
+    return lines
 
 
 def _host(host: HostLine) -> list[Text]:

@@ -171,22 +171,25 @@ def _stream(to: tuple[str, int], window_s: float) -> dict[str, Any]:
     room = memoryview(bytearray(SLICE_BYTES))
     took: list[float] = []
     with _connect(to, b"s") as sock:
-        for _ in range(_WARM_SLICES):
-            _fill(sock, room)
+        flows = all(_fill(sock, room) for _ in range(_WARM_SLICES))
         began = time.perf_counter()
         until = began + window_s
-        while began < until:
-            _fill(sock, room)
+        # A fast one may come to its end before.
+        while flows and began < until and (flows := _fill(sock, room)):
             now = time.perf_counter()
             took.append(now - began)
             began = now
+    if not took:
+        raise ConnectionResetError(errno.ECONNRESET, "closed before an answer")
     return {"slices": len(took), "slice_bytes": SLICE_BYTES, "slice_s": median(took)}
 
 
-def _fill(sock: socket.socket, room: memoryview) -> None:
+def _fill(sock: socket.socket, room: memoryview) -> bool:
+    """Read a slice; says whether it came to its end."""
     missing = len(room)
-    while missing:
-        missing -= _came(sock.recv_into(room[:missing]))
+    while missing and (came := sock.recv_into(room[:missing])):
+        missing -= came
+    return not missing
 
 
 def _connect(to: tuple[str, int], wanted: bytes) -> socket.socket:
@@ -202,10 +205,7 @@ def _ask(sock: socket.socket) -> None:
     sock.sendall(_MESSAGE)
     missing = len(_MESSAGE)
     while missing:
-        missing -= _came(len(sock.recv(missing)))
-
-
-def _came(count: int) -> int:
-    if not count:
-        raise ConnectionResetError(errno.ECONNRESET, "closed before an answer")
-    return count
+        came = len(sock.recv(missing))
+        if not came:
+            raise ConnectionResetError(errno.ECONNRESET, "closed before an answer")
+        missing -= came

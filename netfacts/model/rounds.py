@@ -30,15 +30,13 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return [mine / yours for mine, yours in pairs if yours > 0]
 
     def words(self, one: str, other: str) -> str:
-        """Say what the two were, and how far the rounds lie apart."""
+        """Say what the medians of the two were, and how far the ratios of the rounds lie apart."""
         ratios = self.ratios(one, other)
         if not ratios:
             return "no round was completed"
         half = quartiles(ratios)
         each = ", ".join(f"{label} {median(self.series[label]):.3g} {self.unit}" for label in (one, other))
-        return (
-            f"{each}: medians of {len(ratios)} rounds, half of whose ratios lie within {half.low:.2f}–{half.high:.2f}"
-        )
+        return f"{each}; half of {len(ratios)} rounds within {half.low:.2f}–{half.high:.2f}"
 
 
 def quartiles(values: list[float]) -> Quartiles:

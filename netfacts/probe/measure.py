@@ -17,7 +17,7 @@ _ROUNDS = 16
 _WINDOW_S = 0.015
 # After so long no further round is begun, unless there are too few to say anything.
 _BUDGET_S = 1.5
-_BITS_PER_GBIT = 1e9
+_BITS_PER_GBIT, _US_PER_S = 1e9, 1e6
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def measure(*paths: Path, rounds: int = _ROUNDS, window_s: float = _WINDOW_S, ur
         if any(answer.outcome is not Outcome.CONNECTED for answer in answers.values()):
             break
         for label, (_, figures) in said.items():
-            round_trip[label].append(figures["exchange_s"] * 1e6)
-            throughput[label].append(figures["slice_bytes"] * 8 / figures["slice_s"] / _BITS_PER_GBIT)
+            round_trip[label].append(round(figures["exchange_s"] * _US_PER_S, 2))
+            throughput[label].append(round(figures["slice_bytes"] * 8 / figures["slice_s"] / _BITS_PER_GBIT, 4))
     return Measured(
         tuple(answers[path.label] for path in paths),
         Rounds(unit="µs", series=round_trip),

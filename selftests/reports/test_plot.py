@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from netfacts.model.rounds import Rounds
+from reports import page, terminal
 from reports.drawing import Dot, Drawing, Rect, Stroke, Text
 from reports.plot import plot
+from selftests.reports.conftest import full_record
 from selftests.reports.test_report_picture import assert_legible
 
 LABELS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40)
@@ -77,6 +83,22 @@ def test_whatever_was_recorded_is_drawn_legibly_within_the_frame(series: dict[st
             assert 0 <= shape.x <= shape.x + shape.width <= drawing.width
         elif isinstance(shape, Stroke):
             assert 0 <= shape.x1 <= shape.x2 <= drawing.width
+
+
+def test_page_and_terminal_tell_the_ratio_and_what_it_is_of() -> None:
+    record = full_record()
+
+    html = page.render(record)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(terminal.render(record, Path("/out/index.html")))
+
+    assert html.count('<circle class="round"') == 15
+    assert html.count('<circle class="beyond"') == 1
+    assert "<b>0.78 ×</b>" in html
+    assert isinstance(console.file, io.StringIO)
+    said = console.file.getvalue().splitlines()
+    assert "ratio   publish.any-address: round trip, host : bridge 0.78 × (8.5 : 10.8 µs)" in said
+    assert not [line for line in said if "gap of the flow" in line]
 
 
 def test_rounds_come_back_from_a_record_as_they_were() -> None:

@@ -83,7 +83,7 @@ def test_round_without_a_figure_to_divide_by_is_left_out() -> None:
 def test_words_name_both_and_how_far_the_rounds_lie_apart() -> None:
     said = rounds([(1.0, 2.0), (2.0, 2.0), (3.0, 2.0)]).words("a", "b")
 
-    assert said == "a 2 µs, b 2 µs: medians of 3 rounds, half of whose ratios lie within 0.75–1.25"
+    assert said == "a 2 µs, b 2 µs; half of 3 rounds within 0.75–1.25"
     assert rounds([]).words("a", "b") == "no round was completed"
 
 
