@@ -2,8 +2,8 @@
 
 - More than three quarters of the ratios within rounds. What disturbs a machine for a while disturbs all that is
   measured in a round, and single rounds more than others.
-- The values of all rounds: their middle halves lie apart by more than the bound. Where what is measured varies more than
-  that by itself, nothing is to be seen.
+- The values of all rounds: their middle halves lie apart by more than the bound. Where what is measured varies more
+  than that by itself, nothing is to be seen.
 """
 
 from __future__ import annotations
