@@ -108,13 +108,11 @@ def _serve(sock: socket.socket, *, urgent: bool) -> None:
     sys_.set_name("nf-load")
     _hold_still(urgent=urgent)
     while True:
-        connection, _ = sock.accept()
-        with connection:
-            try:
+        # Whoever has seen enough just goes, perhaps before it was its turn; whoever says nothing is not waited for.
+        with contextlib.suppress(OSError):
+            connection, _ = sock.accept()
+            with connection:
                 _respond(connection)
-            except OSError:
-                # Whoever has seen enough just goes, and whoever says nothing is not waited for.
-                continue
 
 
 def _respond(connection: socket.socket) -> None:
