@@ -217,19 +217,19 @@ def _operations(record: Record) -> dict[str, Spread]:
 
 
 def _figures(records: Mapping[str, Record]) -> list[Figure]:
-    found: dict[tuple[str, str, str, str, int], dict[str, Value]] = {}
+    found: dict[tuple[str, str, str, str, bool, int], dict[str, Value]] = {}
     for role, record in records.items():
-        times: Counter[tuple[str, ...]] = Counter()
+        times: Counter[tuple[str | bool, ...]] = Counter()
         for line in record.verdicts:
             column = _column_of(role, line)
             for one in line.measured:
-                key = (line.fact, line.case, one.what, one.unit)
+                key = (line.fact, line.case, one.what, one.unit, one.rounds is not None)
                 nth = times[column, *key]
                 times[column, *key] += 1
                 found.setdefault((*key, nth), {})[column] = Value(value=one.value, detail=one.detail)
     return [
-        Figure(fact=fact, case=case, what=what, unit=unit, values=values)
-        for (fact, case, what, unit, _), values in found.items()
+        Figure(fact=fact, case=case, what=what, unit=unit, values=values, ratio=ratio)
+        for (fact, case, what, unit, ratio, _), values in found.items()
     ]
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from netfacts.model.errors import UsageError
 from netfacts.model.verdict import Verdict
 from reports import drawing, wording
+from reports.plot import plot
 
 NAME = "index.html"
 """What a page is called, beside what it is made from."""
@@ -80,6 +81,7 @@ def _environment() -> jinja2.Environment:
         latency=wording.latency,
         moment=wording.moment,
         pieces=wording.pieces,
+        plot=plot,
         is_long=lambda text: text.count("\n") >= _LONG_LINES,
     )
     environment.tests["shape"] = lambda shape, kind: isinstance(shape, getattr(drawing, kind))

@@ -89,13 +89,14 @@ class Value(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure that checks took, by column."""
+    """A figure that checks took, by column. `ratio`: of what was measured in turns, and not of anything held."""
 
     fact: str
     case: str
     what: str
     unit: str
     values: dict[str, Value]
+    ratio: bool = False
 
 
 class Sheet(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from netfacts.model.record import HostLine
+from netfacts.model.rounds import quartiles
 from netfacts.model.verdict import Verdict
 from reports.record import Record
 from reports.summary import Judged, Summary, summarise
-from reports.wording import VERDICTS, count, duration, headline, visible
+from reports.wording import VERDICTS, case_name, count, duration, figure, headline, visible
 
 _STYLES = {
     Verdict.DEVIATES: "bold red",
@@ -38,7 +39,7 @@ def render(record: Record, page: Path) -> RenderableType:
     if record.verdicts or not record.sabotages:
         parts += [Text(), _areas(summary)]
         parts += _problems(summary)
-    parts += [*_survivors(record), Text(), *_footer(record, page)]
+    parts += [*_survivors(record), Text(), *_ratios(record), *_footer(record, page)]
     return Group(*parts)
 
 
@@ -98,6 +99,20 @@ def _survivors(record: Record) -> list[RenderableType]:
             if line.sabotage and line.reason:
                 parts.append(Padding(Text(visible(line.reason).splitlines()[0], style="dim"), (0, 0, 0, 2)))
     return [Text(), *parts] if parts else []
+
+
+def _ratios(record: Record) -> list[Text]:
+    """What was measured in turns: a line for each ratio, with the medians that it is of."""
+    lines: list[Text] = []
+    for line in record.verdicts:
+        for one in line.measured:
+            if one.rounds is not None:
+                medians = " : ".join(figure(quartiles(each).middle, "") for each in one.rounds.series.values() if each)
+                case = case_name(line, record.run)
+                name = line.fact + (f" [{case}]" if case else "")
+                said = f"ratio   {name}: {one.what} {figure(one.value, one.unit)} ({medians} {one.rounds.unit})"
+                lines.append(Text(visible(said), style="dim"))
+    return lines
 
 
 def _host(host: HostLine) -> list[Text]:

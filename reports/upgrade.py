@@ -161,8 +161,8 @@ def render(sheet: Sheet) -> str:
         documented=_by_area(of[_DOCUMENTED]),
         taken_over=[Place(sheet, key) for key in ("carried_old", "carried_new")],
         gone_back=[Place(sheet, key) for key in ("back_old", "back_new")],
-        flows=_figures(sheet, "carried_"),
-        flows_back=_figures(sheet, "back_"),
+        flows=_held(sheet, "carried_"),
+        flows_back=_held(sheet, "back_"),
         figures=[one for one in sheet.figures if {"before", "after"} & one.values.keys()],
         pages={run.role: run.page for run in sheet.runs if _inside(run.page)},
         areas=list(dict.fromkeys(row.area for row in sheet.facts)),
@@ -290,8 +290,8 @@ def _by_area(rows: list[FactRow]) -> list[Group]:
     return [Group(area, tuple(members)) for area, members in by.items()]
 
 
-def _figures(sheet: Sheet, prefix: str) -> list[tuple[Figure, str]]:
-    return [(one, key) for one in sheet.figures for key in one.values if key.startswith(prefix)]
+def _held(sheet: Sheet, prefix: str) -> list[tuple[Figure, str]]:
+    return [(one, key) for one in sheet.figures if not one.ratio for key in one.values if key.startswith(prefix)]
 
 
 def _operations(sheet: Sheet) -> list[Timing]:

@@ -8,7 +8,9 @@ import json
 import socket
 from typing import Any, cast
 
-_Transport = asyncio.BaseTransport | asyncio.Server
+from netfacts.agent.load import Source
+
+_Transport = asyncio.BaseTransport | asyncio.Server | Source
 
 
 def _reply(name: str, nonce: str, peer: Any, local: Any) -> bytes:
@@ -132,9 +134,10 @@ class Listeners:
         self._numbers = itertools.count(1)
 
     async def open(self, args: dict[str, Any]) -> dict[str, int]:
-        """Open a listener: `kind` (tcp, udp, dns-udp, dns-tcp), `address`, `port` (0: any free), `name`.
+        """Open a listener: `kind` (tcp, udp, dns-udp, dns-tcp, load), `address`, `port` (0: any free), `name`.
 
         DNS takes `names` (name → address), and perhaps `options`: `authoritative`, `unknown` (see `_Zone`).
+        What answers to loads takes `urgent` (see `Source`).
 
         Gives its `listener` number and `port`.
 
@@ -146,14 +149,17 @@ class Listeners:
         zone = _Zone(args["names"], **args.get("options", {})) if kind.startswith("dns") else None
         name = args.get("name", "")
         transport: _Transport
-        if kind in ("tcp", "dns-tcp"):
+        if kind in ("tcp", "dns-tcp", "load"):
             sock = socket.socket(family, socket.SOCK_STREAM)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((where, port))
             port = sock.getsockname()[1]
-            transport = await loop.create_server(
-                (lambda: _DnsStream(zone)) if zone else (lambda: _Stream(name)), sock=sock, backlog=1024
-            )
+            if kind == "load":
+                transport = Source(sock, urgent=args["urgent"])
+            else:
+                transport = await loop.create_server(
+                    (lambda: _DnsStream(zone)) if zone else (lambda: _Stream(name)), sock=sock, backlog=1024
+                )
         else:
             sock = socket.socket(family, socket.SOCK_DGRAM)
             sock.bind((where, port))

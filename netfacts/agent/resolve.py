@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from netfacts.agent import syscalls as sys_
+from netfacts.agent.child import read_all
 
 _OUTCOMES = {
     socket.EAI_NONAME: "name_not_found",
@@ -46,7 +47,7 @@ async def resolve(args: dict[str, Any]) -> list[dict[str, Any]]:
     os.close(write)
     try:
         async with asyncio.timeout(args["timeout_s"]):
-            data = await _read_all(read)
+            data = await read_all(read)
     except TimeoutError:
         os.kill(pid, signal.SIGKILL)
         late = {"outcome": "timed_out", "addresses": [], "detail": f"no answer within {args['timeout_s']} s"}
@@ -59,18 +60,6 @@ async def resolve(args: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(answers, str):
         raise RuntimeError(answers)
     return list(answers)
-
-
-async def _read_all(fd: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
-    )
-    try:
-        return await reader.read()
-    finally:
-        transport.close()
 
 
 def _child(args: dict[str, Any], read: int, write: int) -> None:

@@ -14,6 +14,7 @@ from netfacts.agent.capture import Captures
 from netfacts.agent.flow import Flows
 from netfacts.agent.held import Held
 from netfacts.agent.listeners import Listeners
+from netfacts.agent.load import load
 from netfacts.agent.probes import probe_all
 from netfacts.agent.relay import Relays
 from netfacts.agent.tap import Taps
@@ -36,6 +37,7 @@ async def _serve(channel: socket.socket) -> None:
         "say": held.say,
         "flow": flows.start,
         "flown": flows.stop,
+        "load": load,
         "listen": listeners.open,
         "close": listeners.close,
         "capture": captures.start,

@@ -7,11 +7,11 @@ import msgspec
 from netfacts.model.fact import Accuracy
 from netfacts.model.verdict import Expected, Finding, Observation, Verdict
 
-SCHEMA = 4
-READABLE = (1, 2, 3, 4)
+SCHEMA = 5
+READABLE = (1, 2, 3, 4, 5)
 """Schemas that can be read: 2 added to 1 what a record of one engine taking another's place holds, and portraits; 3
 what labs looked like in which a check did not conform, and what a visit to somebody's machine has left there; 4 whether
-a record was redacted."""
+a record was redacted; 5 all values of what was measured in turns."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

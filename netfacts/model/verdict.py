@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from netfacts.model.rounds import Rounds
+
 
 class Verdict(StrEnum):
     """What a run says of a fact."""
@@ -69,12 +71,14 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A figure that was taken beside what was judged: a gap, a duration, a ratio. Never a verdict by itself.
 
     `what` names it, `unit` is such as "ms"; `value` is None where there was nothing to measure, and `detail` says why.
+    `rounds` are all the values that a ratio comes from.
     """
 
     what: str
     value: float | None
     unit: str
     detail: str = ""
+    rounds: Rounds | None = None
 
 
 class SceneNetwork(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

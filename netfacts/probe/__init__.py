@@ -4,6 +4,7 @@ from netfacts.probe.ask import Answer, Probe, ask, http, icmp, tcp, udp
 from netfacts.probe.flow import Account, Flow, start_flow, stop_flows
 from netfacts.probe.held import Held, hold
 from netfacts.probe.listener import Listener, listen, serve_names
+from netfacts.probe.measure import Measured, Path, measure, serve_loads
 from netfacts.probe.name import DnsAnswer, Resolution, query, resolve
 from netfacts.probe.program import run_program
 
@@ -14,6 +15,8 @@ __all__ = [
     "Flow",
     "Held",
     "Listener",
+    "Measured",
+    "Path",
     "Probe",
     "Resolution",
     "ask",
@@ -21,9 +24,11 @@ __all__ = [
     "http",
     "icmp",
     "listen",
+    "measure",
     "query",
     "resolve",
     "run_program",
+    "serve_loads",
     "serve_names",
     "start_flow",
     "stop_flows",

@@ -164,7 +164,7 @@ def test_interrupted_record_is_compared_with_a_warning(netfacts: Netfacts, runs:
         (b'{"kind":"run"', "this file is not a record"),
         (b'{"level":"info","msg":"another JSONL"}\n', "this file is not a record"),
         (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "this file is not a record"),
-        (b'{"kind":"run","schema":7,"netfacts":"9.9"}\n', "the record has schema 7, this netfacts reads 1, 2, 3, 4"),
+        (b'{"kind":"run","schema":7,"netfacts":"9.9"}\n', "the record has schema 7, this netfacts reads 1, 2, 3, 4, 5"),
         (None, "could not read a record"),
     ],
     ids=["empty", "blank", "cut", "foreign", "binary", "schema", "missing"],

@@ -22,7 +22,17 @@ from netfacts.model.record import (
     SabotageLine,
     VerdictLine,
 )
-from netfacts.model.verdict import Evidence, Expected, Observation, Scene, SceneContainer, SceneNetwork, Verdict
+from netfacts.model.rounds import Rounds
+from netfacts.model.verdict import (
+    Evidence,
+    Expected,
+    Measurement,
+    Observation,
+    Scene,
+    SceneContainer,
+    SceneNetwork,
+    Verdict,
+)
 from reports.record import Record
 
 RUN = RunLine(
@@ -116,6 +126,24 @@ SCENE = Scene(
 )
 
 
+MEASURED = [
+    Measurement(what="gap of the flow", value=1240.0, unit="ms", detail="one SYN was repeated"),
+    Measurement(
+        what="round trip, host : bridge",
+        value=0.78,
+        unit="×",
+        detail="host 8.5 µs, bridge 10.8 µs; half of 8 rounds within 0.77–0.80",
+        rounds=Rounds(
+            unit="µs",
+            series={
+                "host": [8.4, 8.5, 8.5, 8.6, 8.3, 8.7, 9.1, 8.4],
+                "bridge": [10.8, 10.9, 10.7, 10.8, 11.0, 47.9, 10.6, 10.8],
+            },
+        ),
+    ),
+]
+
+
 def full_record() -> Record:
     """A record with something of everything."""
     return Record(
@@ -160,7 +188,7 @@ def full_record() -> Record:
             verdict_line(
                 "publish.hairpin", Verdict.NOT_EXERCISED, reason="needs br_netfilter", expected=Expected.FAILS
             ),
-            verdict_line("publish.any-address", scene=SCENE),
+            verdict_line("publish.any-address", scene=SCENE, measured=MEASURED),
             verdict_line(
                 "bridge.gateway-mode",
                 expected=Expected.ABSENT,

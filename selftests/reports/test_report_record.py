@@ -37,22 +37,23 @@ def test_record_reads_back_as_written(sample: tuple[str, Record], written: Writt
 def test_record_of_another_schema_is_refused_as_that(make: Any, written: Written) -> None:
     """Another schema gives the schema error, even where a field is new as well."""
     path = written(make.full())
-    path.write_bytes(path.read_bytes().replace(b'"schema":4', b'"schema":5,"brand_new":true', 1))
+    path.write_bytes(path.read_bytes().replace(b'"schema":5', b'"schema":6,"brand_new":true', 1))
 
     error = refused(path)
-    assert error.returned == "the record has schema 5, this netfacts reads 1, 2, 3, 4"
+    assert error.returned == "the record has schema 6, this netfacts reads 1, 2, 3, 4, 5"
     assert "brand_new" not in str(error)
 
 
 @pytest.mark.parametrize(
     ("schema", "added"),
     [
-        (3, [b',"redacted":false']),
-        (2, [b',"redacted":false', b',"state":[]', b',"captures":[]']),
+        (4, [b',"rounds":null']),
+        (3, [b',"rounds":null', b',"redacted":false']),
+        (2, [b',"rounds":null', b',"redacted":false', b',"state":[]', b',"captures":[]']),
         (
             1,
             [
-                *(b',"redacted":false', b',"state":[]', b',"captures":[]'),
+                *(b',"rounds":null', b',"redacted":false', b',"state":[]', b',"captures":[]'),
                 *(b',"predecessor":null', b',"carried":false', b',"measured":[]'),
             ],
         ),
@@ -62,7 +63,7 @@ def test_record_of_an_earlier_schema_is_read(make: Any, written: Written, schema
     """Schemas added fields and lines alone: a record without them is as good as one that has none of them."""
     full = make.full()
     path = written(full)
-    data = path.read_bytes().replace(b'"schema":4', b'"schema":%d' % schema, 1)
+    data = path.read_bytes().replace(b'"schema":5', b'"schema":%d' % schema, 1)
     for field in added:
         assert field in data
         data = data.replace(field, b"")

@@ -182,7 +182,7 @@ _FORKY = EngineInfo(spec="debian:forky", version="28.5.2", api="1.51", firewall=
         ),
         ({"target": "local"}, "target: embedded and local"),
         ({"catalogue": {"facts": 6}}, "facts in the catalogue: 5 and 6"),
-        ({"schema": 1}, "schema: 4 and 1"),
+        ({"schema": 1}, "schema: 5 and 1"),
         ({"redacted": True}, "redacted: no and yes"),
         ({"predecessor": _FORKY}, "predecessor: none and debian:forky 28.5.2"),
         ({"shard": "1/3"}, "both are shard 1/3"),

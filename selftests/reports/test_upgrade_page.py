@@ -19,6 +19,7 @@ import pytest
 
 from netfacts.model.errors import UsageError
 from netfacts.model.record import PortraitLine, TimingLine
+from netfacts.model.rounds import Rounds
 from netfacts.model.verdict import Evidence, Measurement, Verdict
 from reports import upgrade
 from reports.assembly import of_two, of_upgrade
@@ -450,6 +451,21 @@ def test_facts_that_were_lost_for_one_reason_stand_together() -> None:
 
     assert html.count("9 facts, all for one reason") == 1
     assert html.count('<span class="badge kind lost">') == 1
+
+
+def test_ratio_that_was_measured_in_turns_is_a_figure_and_nothing_that_was_held() -> None:
+    rounds = Rounds(unit="µs", series={"host": [8.5], "bridge": [10.8]})
+    ratio = Measurement(what="round trip, host : bridge", value=0.787, unit="×", detail="of one round", rounds=rounds)
+    facts = [fact_line("host.performance")]
+    fresh = record(OLD, facts, [verdict_line("host.performance", measured=[ratio])])
+    carried = record(NEW, facts, [verdict_line("host.performance", carried=True, measured=[ratio])], predecessor=OLD)
+    after = record(NEW, facts, [verdict_line("host.performance", measured=[ratio])])
+
+    html = upgrade.render(of_upgrade({"before": fresh, "after": after, "carried": carried}, pages={}))
+
+    assert "Held while the engines changed places" not in html
+    assert "Figures of single checks" in html
+    assert html.count("0.787 ×") == 2
 
 
 # -- texts

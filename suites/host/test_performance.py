@@ -1,0 +1,95 @@
+"""Host mode beside the bridge: how fast a service is for a client outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, strike, tamper
+from netfacts.lab import Vantage
+from netfacts.model.errors import LabError
+from netfacts.model.verdict import Outcome
+from netfacts.observe import namespaces
+from netfacts.probe import Path, measure, serve_loads
+from netfacts.topology import Host
+from netfacts.verdict import at_least, at_most, different, equal, seen
+
+_PORT = 8080
+_HOST_PORT, _OWN_PORT = 20080, 20081
+
+
+@pytest.mark.fact("host.performance")
+def test_host_mode_performs_better_than_a_published_port(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
+    """For clients outside a service in host mode performs better than one that a bridge container publishes.
+
+    client ── lan ── host [direct] ── docker0 ── [bridged]
+    """
+    direct = host.container("direct", mode="host")
+    bridged = host.container("bridged", publish={f"{_PORT}/tcp": _HOST_PORT})
+    urgent = host.engine.private
+    serve_loads(direct.vantage, _OWN_PORT, urgent=urgent)
+    serve_loads(bridged.vantage, _PORT, urgent=urgent)
+
+    with act:
+        measured = measure(
+            Path("host", client, host.address, _OWN_PORT),
+            Path("bridge", client, host.address, _HOST_PORT),
+            urgent=urgent,
+        )
+        own, theirs, hosts = (namespaces(host.machine, pid)["net"] for pid in (direct.pid, bridged.pid, 1))
+
+    claim.compare("round trip", measured.round_trip, "host", "bridge")
+    claim.compare("throughput", measured.throughput, "host", "bridge")
+    claim.judge(
+        *(seen(answer, Outcome.CONNECTED) for answer in measured.answers),
+        at_most("round trip", measured.round_trip, "host", "bridge", 1.1, vantage=client),
+        at_least("throughput", measured.throughput, "host", "bridge", 0.9, vantage=client),
+        equal("network namespace of the service in host mode", own, hosts, vantage=direct.name),
+        different("network namespace of the one on the bridge", theirs, hosts, vantage=bridged.name),
+    )
+
+
+@tamper("host.performance", "the engine ignores --network host")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"mode": ""}
+
+
+@tamper("host.performance", "the engine takes --network host for a bridge, and publishes the service's port")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"mode": "", "publish": request["publish"] or {f"{_OWN_PORT}/tcp": _OWN_PORT}}
+
+
+@tamper("host.performance", "the engine puts every container into the host's namespace")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"mode": "host", "publish": {}}
+
+
+@strike("host.performance", "the service is on a bridge, behind docker-proxy alone")
+def _(stage: Stage) -> None:
+    other = _OWN_PORT + 1
+    proxied = stage.host.container("proxied", publish={f"{_PORT}/tcp": other})
+    serve_loads(proxied.vantage, _PORT, urgent=True)
+    stage.delete_rules("nat", "DOCKER", f" {proxied.address}:")
+    to_proxy = ["-j", "REDIRECT", "--to-ports", str(other)]
+    stage.iptables("-t", "nat", "-I", "PREROUTING", "-p", "tcp", "--dport", str(_OWN_PORT), *to_proxy)
+
+
+@strike("host.performance", "the host's firewall has thousands of rules for what comes to the host itself")
+def _(stage: Stage) -> None:
+    many = [f"-A INPUT -s 192.0.2.1/32 -p tcp -m tcp --dport {port} -j DROP" for port in range(1, 5001)]
+    text = "\n".join(["*filter", *many, "COMMIT", ""])
+    restored = stage.host.engine.execute(["iptables-restore", "--noflush"], text=text)
+    restored.checked("could not add the rules", LabError)
+
+
+@strike("host.performance", "the host shapes what the service in host mode sends")
+def _(stage: Stage) -> None:
+    for words in (
+        "qdisc add dev eth0 root handle 1: htb default 2",
+        "class add dev eth0 parent 1: classid 1:1 htb rate 500mbit",
+        "class add dev eth0 parent 1: classid 1:2 htb rate 30gbit",
+        f"filter add dev eth0 parent 1: protocol ip u32 match ip sport {_OWN_PORT} 0xffff flowid 1:1",
+    ):
+        stage.host.machine.execute(["tc", *words.split()]).checked("could not shape the link", LabError)
