@@ -6,7 +6,7 @@ from netfacts.observe.firewall import Rule, Ruleset, nft_ruleset, rules
 from netfacts.observe.link import Link, Route, interface, links, neighbours, routes, statistics
 from netfacts.observe.output import output
 from netfacts.observe.overlay import Remote, remotes
-from netfacts.observe.process import Process, Socket, namespaces, processes, serving, sockets
+from netfacts.observe.process import Process, Socket, capabilities, namespaces, processes, serving, sockets
 from netfacts.observe.sysctl import ephemeral_ports, sysctl
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Rule",
     "Ruleset",
     "Socket",
+    "capabilities",
     "capture",
     "ephemeral_ports",
     "fetch",
