@@ -9,12 +9,12 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Link, links, namespaces, routes
 from netfacts.probe import ask, icmp, listen, tcp
 from netfacts.topology import Host
 from netfacts.verdict import different, equal, seen
+from suites.none.byhand import wire
 
 _LOOPBACK = "127.0.0.1"
 
@@ -53,7 +53,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("none.lo-only", "a veth is put into the container by hand")
 def _(stage: Stage) -> None:
-    _wire(stage)
+    wire(stage)
 
 
 @pytest.mark.fact("none.isolated")
@@ -101,7 +101,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("none.isolated", "the container is wired to docker0 by hand")
 def _(stage: Stage) -> None:
-    _wire(stage)
+    wire(stage)
 
 
 def _up(vantage: Vantage) -> list[str]:
@@ -110,18 +110,3 @@ def _up(vantage: Vantage) -> list[str]:
 
 def _addresses(found: list[Link]) -> list[str]:
     return [str(address) for link in found for address in link.addresses if not address.ip.is_loopback]
-
-
-def _wire(stage: Stage) -> None:
-    """Do by hand what the bridge driver does: a veth on docker0, an address of its subnet, a default route."""
-    host, box = stage.host, stage.container("box")
-    name = host.predefined("bridge").bridge
-    (bridge,) = [link.ipv4[0] for link in links(host.vantage) if link.name == name]
-    address = f"{bridge.network[-2]}/{bridge.network.prefixlen}"
-    _ip(host.vantage, f"link add byhand type veth peer name eth0 netns {box.pid}", f"link set byhand master {name} up")
-    _ip(box.vantage, "link set eth0 up", f"addr add {address} dev eth0", f"route add default via {bridge.ip}")
-
-
-def _ip(vantage: Vantage, *lines: str) -> None:
-    done = vantage.machine.execute(["ip", "-batch", "-"], net=vantage.net, text="\n".join(lines) + "\n")
-    done.checked("could not wire the container", LabError)
