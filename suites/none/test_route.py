@@ -94,7 +94,7 @@ def test_processes_of_a_none_mode_container_talk_over_loopback(host: Host, act: 
             udp(box.vantage, _LOOPBACK, over_udp.port),
             icmp(box.vantage, _LOOPBACK),
         )
-        fetched = box.run("wget", "-T", "2", "-qO-", f"http://{_LOOPBACK}:{_PORT}/")
+        fetched = box.run("busybox", "timeout", "2", "wget", "-qO-", f"http://{_LOOPBACK}:{_PORT}/")
         claim.show("ip addr show lo in the container", output(box.vantage, "ip", "addr", "show", "lo"))
 
     claim.judge(
