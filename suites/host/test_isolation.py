@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def test_host_mode_containers_share_no_memory_but_loopback(host: Host, act: Act,
     """Host-mode containers see nothing of each other's shared memory or processes; they meet on the host's loopback."""
     box = host.container("box", mode="host", command=_SYSLOGD)
     other = host.container("other", mode="host", command=("httpd", "-f", "-p", str(_PORT), "-h", "/www"))
-    serving(other.vantage, _PORT)
+    act.settle(partial(serving, other.vantage, _PORT))
     nonce = secrets.token_hex(8)
     box.run("busybox", "logger", nonce).checked("could not write into the log", ProbeError)
     own = box.run("busybox", "logread")

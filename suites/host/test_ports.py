@@ -145,8 +145,8 @@ def test_published_ports_are_discarded_in_host_mode(host: Host, act: Act, claim:
     """With --network host the engine discards -p, and says so in a warning; the service is at its own port."""
     web = host.container("web", mode="host", publish={f"{_PORT}/tcp": _HOST_PORT}, command=_httpd(_PORT))
     other = host.container("other", publish={f"{_PORT}/tcp": _OTHER_HOST_PORT}, command=_httpd(_PORT))
-    serving(web.vantage, _PORT)
-    serving(other.vantage, _PORT)
+    act.settle(partial(serving, web.vantage, _PORT))
+    act.settle(partial(serving, other.vantage, _PORT))
     (published,) = ask(http(host.vantage, _LOOPBACK, _OTHER_HOST_PORT))
     claim.control(
         seen(published, Outcome.CONNECTED, control=True), equal("its warnings", other.warnings, (), control=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def _(stage: Stage) -> None:
 def test_processes_of_a_none_mode_container_talk_over_loopback(host: Host, act: Act, claim: Claim) -> None:
     """Within a container on --network none, processes reach each other at 127.0.0.1 by HTTP, TCP, UDP and ping."""
     box = host.container("box", mode="none", command=("httpd", "-f", "-p", str(_PORT), "-h", "/www"))
-    serving(box.vantage, _PORT)
+    act.settle(partial(serving, box.vantage, _PORT))
     over_tcp, over_udp = listen(box.vantage), listen(box.vantage, protocol="udp")
 
     with act:
