@@ -48,14 +48,14 @@ def test_options_of_a_network_are_refused_for_a_joined_container(host: Host, act
 
     with act:
         words = {flag: _refused(host, f"box{number}", target, flag) for number, flag in enumerate(flags)}
-        plain = refusal(partial(host.typed, "plain", "--network=bridge", *flags, start=False))
+        plain = refusal(partial(host.typed, "plain", *flags, start=False))
         others = _refused(host, "others", target, *_IGNORED)
 
     claim.show(
         "docker create --network container:T …", "\n".join(f"{flag}\n    {said}" for flag, said in words.items())
     )
     claim.show(f"… {' '.join(_IGNORED)}", others or "created")
-    claim.control(equal("refusal of all of them on the bridge", plain, "", control=True))
+    claim.control(equal("refusal of all of them without container mode", plain, "", control=True))
     claim.judge(
         *(
             holds(f"refusal of {flag}", _CONFLICT in said or _NO_LINKS in said, said, expected=_CONFLICT)

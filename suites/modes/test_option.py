@@ -91,7 +91,6 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("modes.four")
-@pytest.mark.unbroken
 def test_each_mode_gives_its_own_kind_of_namespace(host: Host, act: Act, claim: Claim) -> None:
     """bridge, none and a user's network give a namespace of one's own, host the host's, container:T the one of T.
 
