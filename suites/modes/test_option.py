@@ -57,6 +57,11 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"typed": [word for word in request.get("typed", ()) if not word.startswith("--net=")]}
 
 
+@tamper("modes.net-alias", "the client ignores --network")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"typed": [word for word in request.get("typed", ()) if not word.startswith("--network=")]}
+
+
 @strike("modes.net-alias", "the client has never heard of --net")
 def _(stage: Stage) -> None:
     machine = stage.host.machine
