@@ -151,7 +151,7 @@ def test_host_mode_sees_sockets_and_traffic_of_the_host(host: Host, act: Act, cl
 
     caught = {f"{one.vantage}, {one.interface}": one.carrying(hosts) for one in (near, out, inner, bridged)}
     for title, packets in caught.items():
-        claim.show(f"the host's traffic, as captured in {title}", near.text(packets))
+        claim.show(f"the host's traffic, as captured on {title}", near.text(packets))
     claim.control(
         *(seen(answer, Outcome.CONNECTED, control=True) for answer in answers),
         holds("own traffic at the other's eth0", bool(bridged.carrying(own)), "none", expected="some", control=True),

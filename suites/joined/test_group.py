@@ -149,16 +149,17 @@ def test_joined_container_captures_the_targets_traffic(host: Host, act: Act, cla
             pings = ask(icmp(host.vantage, target.address, nonce=theirs), icmp(host.vantage, other.address, nonce=own))
         capable = "NET_RAW" in capabilities(host.machine, joined.pid)
 
-    claim.show(f"captured on eth0 of {joined.name}", inside.text(inside.carrying(theirs)))
-    claim.show(f"captured on eth0 of {other.name}", beside.text())
-    heard = beside.carrying(own)
+    caught, missed, heard = inside.carrying(theirs), beside.carrying(theirs), beside.carrying(own)
+    claim.show(f"captured on eth0 of {joined.name}", inside.text(caught))
+    claim.show(f"captured on eth0 of {other.name}", beside.text(heard + missed))
     claim.control(
         *(seen(answer, Outcome.CONNECTED, control=True) for answer in (*known, *pings)),
-        holds("its own traffic at eth0 of the other", bool(heard), beside.text(), expected="packets", control=True),
+        holds(
+            "its own traffic at eth0 of the other", bool(heard), beside.text(heard), expected="packets", control=True
+        ),
     )
-    caught, missed = inside.carrying(theirs), beside.carrying(theirs)
     claim.judge(
-        holds("the target's traffic at eth0 of the joined one", bool(caught), inside.text(), expected="packets"),
+        holds("the target's traffic at eth0 of the joined one", bool(caught), inside.text(caught), expected="packets"),
         equal("packets of the target's at eth0 of the other", len(missed), 0, vantage=other.name),
         equal("NET_RAW, by which it may capture", capable, True, vantage=joined.name),
     )
@@ -205,13 +206,14 @@ def test_group_talks_over_lo_and_leaves_by_the_targets_veth(host: Host, act: Act
             )
         cards = [link.name for link in links(joined.vantage) if link.up]
 
-    claim.show(f"captured on {port}, on the host", veth.text())
+    shown, passed, left = lo.carrying(within), veth.carrying(within), veth.carrying(beyond)
+    claim.show(f"captured on {port}, on the host", veth.text(passed + left))
     claim.show("captured on lo of the group", lo.text())
     claim.judge(
         *(seen(answer, Outcome.CONNECTED) for answer in answers),
-        equal("packets within the group that pass the veth", len(veth.carrying(within)), 0, vantage=host.name),
-        holds("packets within the group on lo", bool(lo.carrying(within)), lo.text(), expected="both connections'"),
-        holds("packets to the gateway on the veth", bool(veth.carrying(beyond)), veth.text(), expected="the ping's"),
+        equal("packets within the group that pass the veth", len(passed), 0, vantage=host.name),
+        equal("where packets on lo go", {packet.destination for packet in shown}, {_LOOPBACK, target.address}),
+        holds("packets to the gateway on the veth", bool(left), veth.text(left), expected="the ping's"),
         equal("links that the joined container added to the host", len(added), 0, vantage=host.name),
         equal("interfaces of the group", cards, ["lo", "eth0"], vantage=joined.name),
     )
