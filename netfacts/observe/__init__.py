@@ -7,7 +7,7 @@ from netfacts.observe.link import Link, Route, gone, interface, links, neighbour
 from netfacts.observe.named import named
 from netfacts.observe.output import output
 from netfacts.observe.overlay import Remote, remotes
-from netfacts.observe.process import Process, Socket, namespaces, processes, serving, sockets
+from netfacts.observe.process import Process, Socket, capabilities, namespaces, processes, serving, sockets
 from netfacts.observe.sysctl import ephemeral_ports, sysctl
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Rule",
     "Ruleset",
     "Socket",
+    "capabilities",
     "capture",
     "ephemeral_ports",
     "fetch",

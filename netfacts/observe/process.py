@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from netfacts.lab import Machine, Vantage
@@ -10,6 +11,9 @@ from netfacts.model.errors import ProbeError
 
 # A program in a container listens some milliseconds after its start; more only where the machine is busy.
 _SERVING_S = 10.0
+
+# By their numbers in the kernel's linux/capability.h.
+_CAPABILITIES = {"NET_BIND_SERVICE": 10, "NET_BROADCAST": 11, "NET_ADMIN": 12, "NET_RAW": 13}
 
 Namespaces = dict[str, int]
 """Kind ("net", "mnt", "pid", "ipc", "uts") → inode."""
@@ -43,6 +47,28 @@ class Socket:
     peer_port: int
     state: str
     pids: tuple[int, ...]
+
+
+def capabilities(machine: Machine, pid: int) -> frozenset[str]:
+    """Give those of a process's effective capabilities that are about the network, by their names without CAP_.
+
+    Raises: ProbeError where it has ended.
+    """
+    (status,) = machine.read(f"/proc/{pid}/status")
+    if status is None:
+        raise ProbeError(f"process {pid} has ended", where=machine.name)
+    return parse_capabilities(status)
+
+
+def parse_capabilities(status: str) -> frozenset[str]:
+    """Read them in what /proc/PID/status says.
+
+    Raises: ProbeError.
+    """
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    if found is None:
+        raise ProbeError("/proc/PID/status names no effective capabilities", returned=status[-200:])
+    return frozenset(name for name, bit in _CAPABILITIES.items() if int(found[1], 16) >> bit & 1)
 
 
 def processes(machine: Machine, *, name: str = "") -> list[Process]:

@@ -41,6 +41,8 @@ class Container:
     engine: Engine = field(repr=False)
     id: str
     name: str
+    warnings: tuple[str, ...] = field(default=(), repr=False)
+    """What the engine warned of as it created it."""
     said: dict[str, Any] = field(default_factory=dict, repr=False)
     netns: int = field(default=0, repr=False)
     """Inode of its network namespace."""

@@ -144,8 +144,9 @@ class Host:
         options: Mapping[str, str] | None = None,
         internal: bool = False,
         attachable: bool = False,
+        name: str = "",
     ) -> Network:
-        """Create a network. `role` becomes part of its name.
+        """Create a network. `role` becomes part of its name, unless `name` is the whole of it.
 
         `ipv6` is Docker's --ipv6, and `subnet6` a further --subnet for it.
 
@@ -161,7 +162,7 @@ class Host:
             raise OffLimits("it would give containers addresses on somebody's network", where=self.name)
         request = self._asked(
             {
-                "name": f"{role}-{self._tag}",
+                "name": name or f"{role}-{self._tag}",
                 "driver": driver,
                 "ipam": ipam(subnet, gateway, subnet6),
                 "enable_ipv6": ipv6,
@@ -264,8 +265,10 @@ class Host:
     def remove(self, network: Network) -> None:
         """Remove a network before the check's end.
 
-        Raises: EngineError with the engine's words.
+        Raises: EngineError with the engine's words; OffLimits for one that somebody's engine has anyway.
         """
+        if network.predefined and not self.engine.private:
+            raise OffLimits(f"it would have the engine remove {network.name}, did that not refuse", where=self.name)
         self._call("remove network", network.name, lambda: self.engine.api.remove_network(network.id))
 
     def connect(self, network: Network, container: Container, *, address: str = "") -> None:
@@ -318,6 +321,8 @@ class Host:
         aliases: Sequence[str] = (),
         hostname: str = "",
         named: bool = True,
+        cap_add: Sequence[str] = (),
+        cap_drop: Sequence[str] = (),
         start: bool = True,
     ) -> Container:
         """Create and start a container of the probe image. `role` becomes part of its name.
@@ -326,11 +331,13 @@ class Host:
         chooses; `pid` and `ipc` are the values of --pid and --ipc. `publish` maps "8080/tcp" to what the SDK takes: a
         host port, (address, port), (address,), None for any, or a list of these. `links` maps a container's name to an
         alias; `dns` holds the values of --dns; `hosts` maps names to addresses, as --add-host does; `restart` is the
-        value of --restart, `aliases` are those of --network-alias, and `hostname` is that of --hostname. With
-        `named=False` there is no --name, and the engine makes one up.
+        value of --restart, `aliases` are those of --network-alias, and `hostname`, `cap_add` and `cap_drop` those of
+        the options of these names. With `named=False` there is no --name, and the engine makes one up.
 
-        Raises: EngineError with the engine's words.
+        Raises: EngineError with the engine's words; OffLimits where it could change the network of somebody's host.
         """
+        if mode == "host" and cap_add and not self.engine.private:
+            raise OffLimits(f"it would give a container {' '.join(cap_add)} in the host's network", where=self.name)
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}" if named else "",
@@ -350,6 +357,8 @@ class Host:
                 "restart": restart,
                 "aliases": list(aliases),
                 "hostname": hostname,
+                "cap_add": list(cap_add),
+                "cap_drop": list(cap_drop),
             }
         )
         shared = self._shared and start and named
@@ -364,7 +373,8 @@ class Host:
             lambda: self.engine.api.create_container(**for_container(self.engine.api, request)),
             like=Created,
         )
-        container = self._note(role, Container(self.engine, created["Id"], request["name"]))
+        warnings = tuple(created.get("Warnings") or ())
+        container = self._note(role, Container(self.engine, created["Id"], request["name"], warnings))
         if not container.name:
             container.refresh()
             container.name = str(container.said["Name"]).removeprefix("/")
@@ -383,7 +393,7 @@ class Host:
         self._roles[role] = container
         return container
 
-    def typed(self, role: str, *options: str) -> Container:
+    def typed(self, role: str, *options: str, start: bool = True) -> Container:
         """Create a container by `docker create OPTIONS`, as a person types it for `docker run`, and start it.
 
         Raises: Refused with the client's or the engine's words.
@@ -395,7 +405,8 @@ class Host:
         done.checked(f"docker refused to create container {request['name']}", Refused)
         container = self._note(role, Container(self.engine, done.out.strip(), request["name"]))
         container.refresh()
-        self.start(container)
+        if start:
+            self.start(container)
         return container
 
     def start(self, container: Container) -> None:

@@ -14,6 +14,7 @@ class Created(msgspec.Struct):
     """A network or container that was made."""
 
     Id: Annotated[str, msgspec.Meta(min_length=1)]
+    Warnings: list[str] | None = None
 
 
 class _State(msgspec.Struct):

@@ -23,7 +23,6 @@ def ipam(subnet: str, gateway: str, subnet6: str) -> docker.types.IPAMConfig | N
 def for_container(api: docker.APIClient, request: dict[str, Any]) -> dict[str, Any]:
     """Give the arguments of `create_container` for a request, whose keys are those of `Host.container`."""
     host_config = api.create_host_config(
-        network_mode=request["mode"] or None,
         pid_mode=request["pid"] or None,
         ipc_mode=request["ipc"] or None,
         port_bindings=request["publish"] or None,
@@ -32,7 +31,12 @@ def for_container(api: docker.APIClient, request: dict[str, Any]) -> dict[str, A
         dns=request["dns"] or None,
         extra_hosts=request["hosts"] or None,
         restart_policy={"Name": request["restart"]} if request["restart"] else None,
+        cap_add=request["cap_add"] or None,
+        cap_drop=request["cap_drop"] or None,
     )
+    if request["mode"]:
+        # Not by way of the SDK, which refuses published ports beside `host`: that is for an engine to say.
+        host_config["NetworkMode"] = request["mode"]
     networking = None
     # As Docker's client does: to a network of a user's, links belong to how the container is connected to it.
     links = request["links"] if request["mode"] not in _WITH_LEGACY_LINKS else {}

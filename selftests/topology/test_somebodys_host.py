@@ -12,7 +12,7 @@ from netfacts.engine import Engine
 from netfacts.model.errors import EngineError, OffLimits
 from netfacts.model.lab import SHAPES, PortSpec
 from netfacts.run import Finished
-from netfacts.topology import Container, Host
+from netfacts.topology import Container, Host, Network
 from netfacts.topology.refusal import Refused
 
 _SPEC = SHAPES["host-and-outside"]
@@ -115,6 +115,18 @@ def test_first_port_of_a_service_is_not_netfacts_to_publish() -> None:
 
     with pytest.raises(OffLimits, match="DOCKER-INGRESS"):
         host.service("web", network=mesh, nodes=[host], publish={80: 8080})
+
+
+def test_network_that_every_engine_has_is_not_tried_to_be_removed() -> None:
+    played = Played()
+
+    with pytest.raises(OffLimits, match="have the engine remove bridge"):
+        _host(played).remove(Network(cast("Engine", played), "n" * 64, "bridge", predefined=True))
+
+
+def test_container_in_host_mode_gets_no_further_capability() -> None:
+    with pytest.raises(OffLimits, match="NET_ADMIN in the host's network"):
+        _host(Played()).container("admin", mode="host", cap_add=["NET_ADMIN"])
 
 
 # -- an engine that gives up on its swarm

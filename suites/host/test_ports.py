@@ -17,7 +17,10 @@ from netfacts.probe import ask, http, listen, tcp, udp
 from netfacts.topology import Host, refusal
 from netfacts.verdict import equal, holds, seen, source_is
 
+_LOOPBACK = "127.0.0.1"
 _PORT, _FREE_PORT = 8080, 8081
+_HOST_PORT, _OTHER_HOST_PORT = 20080, 20081
+_DISCARDED = "Published ports are discarded when using host network mode"
 
 
 def _httpd(port: int) -> list[str]:
@@ -136,3 +139,69 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @strike("host.port-conflict", "the first container is stopped before the second is started")
 def _(stage: Stage) -> None:
     stage.host.stop(stage.container("first"))
+
+
+@pytest.mark.fact("host.publish-ignored")
+def test_published_ports_are_discarded_in_host_mode(host: Host, act: Act, claim: Claim) -> None:
+    """With --network host the engine discards -p, and says so in a warning; the service is at its own port."""
+    web = host.container("web", mode="host", publish={f"{_PORT}/tcp": _HOST_PORT}, command=_httpd(_PORT))
+    other = host.container("other", publish={f"{_PORT}/tcp": _OTHER_HOST_PORT}, command=_httpd(_PORT))
+    act.settle(partial(serving, web.vantage, _PORT))
+    act.settle(partial(serving, other.vantage, _PORT))
+    (published,) = ask(http(host.vantage, _LOOPBACK, _OTHER_HOST_PORT))
+    claim.control(
+        seen(published, Outcome.CONNECTED, control=True), equal("its warnings", other.warnings, (), control=True)
+    )
+
+    with act:
+        web.refresh()
+        direct, mapped = ask(http(host.vantage, _LOOPBACK, _PORT), http(host.vantage, _LOOPBACK, _HOST_PORT))
+        nat = [rule for rule in rules(host.engine).of("nat", "DOCKER") if str(_HOST_PORT) in rule.text]
+        proxies = [proxy for proxy in _proxies(host) if str(_HOST_PORT) in proxy]
+
+    claim.show("warnings of docker create", "\n".join(web.warnings))
+    claim.show("sudo iptables-save -t nat", rules(host.engine).text("nat"))
+    claim.judge(
+        equal("warnings as it is created", web.warnings, (_DISCARDED,), vantage=web.name),
+        seen(mapped, Outcome.REFUSED),
+        seen(direct, Outcome.CONNECTED),
+        equal("published ports", web.ports, [], vantage=web.name),
+        equal(f"rules that lead to port {_HOST_PORT}", [rule.text for rule in nat], [], vantage=host.name),
+        equal(f"docker-proxies for port {_HOST_PORT}", proxies, [], vantage=host.name),
+    )
+
+
+@tamper("host.publish-ignored", "the engine ignores --network host")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"mode": ""}
+
+
+@tamper("host.publish-ignored", "the client keeps -p from the engine")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | ({"publish": {}} if request["mode"] == "host" else {})
+
+
+@strike("host.publish-ignored", "a relay serves the published port all the same")
+def _(stage: Stage) -> None:
+    to_web = ("-o", "lo", "-p", "tcp", "--dport", str(_HOST_PORT), "-j", "REDIRECT", "--to-ports", str(_PORT))
+    stage.iptables("-t", "nat", "-I", "OUTPUT", *to_web)
+
+
+@strike("host.publish-ignored", "the engine has made a DNAT rule for it")
+def _(stage: Stage) -> None:
+    to_web = (
+        "-p",
+        "tcp",
+        "--dport",
+        str(_HOST_PORT),
+        "-j",
+        "DNAT",
+        "--to-destination",
+        f"{stage.host.address}:{_PORT}",
+    )
+    stage.iptables("-t", "nat", "-A", "DOCKER", *to_web)
+
+
+@strike("host.publish-ignored", "the service has ended")
+def _(stage: Stage) -> None:
+    stage.host.stop(stage.container("web"))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
-from netfacts.model.verdict import Outcome
+from netfacts.model.verdict import Observation, Outcome
 from netfacts.observe import links
 from netfacts.probe import ask, icmp
-from netfacts.topology import Host
-from netfacts.verdict import equal, seen
+from netfacts.topology import Host, refusal
+from netfacts.verdict import equal, holds, seen
+
+_PREDEFINED = ("bridge", "host", "none")
+_NO_CONTENT = 204
 
 
 @pytest.mark.fact("modes.three-predefined")
@@ -39,6 +43,53 @@ flags("modes.three-predefined", "--bridge=none")
 @strike("modes.three-predefined", "somebody has made a fourth network")
 def _(stage: Stage) -> None:
     stage.host.network("fourth")
+
+
+@pytest.mark.fact("modes.predefined-undeletable")
+def test_predefined_networks_can_be_neither_removed_nor_made_again(host: Host, act: Act, claim: Claim) -> None:
+    """The engine removes none of bridge, host and none, and makes no network of these names."""
+    other = host.network("other")
+
+    with act:
+        unmade = {name: refusal(partial(_remove, host, name)) for name in _PREDEFINED}
+        made = {name: refusal(partial(host.network, name, name=name)) for name in _PREDEFINED}
+        listed = [said["Name"] for said in host.engine.api.networks() if said["Name"] in _PREDEFINED]
+        removed = refusal(partial(host.remove, other))
+
+    claim.show("docker network rm bridge host none", "\n".join(unmade.values()))
+    claim.show("docker network create bridge; … host; … none", "\n".join(made.values()))
+    claim.control(equal(f"refusal to remove {other.name}", removed, "", control=True))
+    claim.judge(
+        *(_says(f"docker network rm {name}", unmade[name], f"{name} is a pre-defined network") for name in unmade),
+        *(_says(f"docker network create {name}", made[name], f"predefined {name} network") for name in made),
+        equal("networks of these names, afterwards", sorted(listed), sorted(_PREDEFINED), vantage=host.name),
+    )
+
+
+def _remove(host: Host, name: str) -> None:
+    host.remove(host.predefined(name))
+
+
+def _says(attempt: str, words: str, expected: str) -> Observation:
+    return holds(f"refusal of {attempt}", expected in words, words, expected=expected)
+
+
+flags("modes.predefined-undeletable", "--bridge=none")
+
+
+@tamper("modes.predefined-undeletable", "the engine makes a network of such a name under another one")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"name": f"{request['name']}-again"}
+
+
+@strike("modes.predefined-undeletable", "the engine says that it has removed none")
+def _(stage: Stage) -> None:
+    stage.forge(f"/networks/{stage.host.predefined('none').id}", lambda said: said, status=_NO_CONTENT)
+
+
+@strike("modes.predefined-undeletable", "the engine lists host no more")
+def _(stage: Stage) -> None:
+    stage.forge("/networks", lambda listed: [said for said in listed if said["Name"] != "host"])
 
 
 @pytest.mark.fact("modes.default-is-bridge")

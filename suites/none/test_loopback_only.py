@@ -10,10 +10,11 @@ from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
-from netfacts.observe import Link, interface, links, namespaces, routes
+from netfacts.observe import Link, links, namespaces, routes
 from netfacts.probe import ask, icmp, listen, tcp
 from netfacts.topology import Host
 from netfacts.verdict import different, equal, seen
+from suites.none.byhand import wire
 
 _LOOPBACK = "127.0.0.1"
 
@@ -53,7 +54,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("none.lo-only", "a veth is put into the container by hand")
 def _(stage: Stage) -> None:
-    _wire(stage)
+    wire(stage)
 
 
 @pytest.mark.fact("none.isolated")
@@ -102,7 +103,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("none.isolated", "the container is wired to docker0 by hand")
 def _(stage: Stage) -> None:
-    _wire(stage)
+    wire(stage)
 
 
 def _up(vantage: Vantage) -> list[str]:
@@ -111,12 +112,3 @@ def _up(vantage: Vantage) -> list[str]:
 
 def _addresses(found: list[Link]) -> list[str]:
     return [str(address) for link in found for address in link.addresses if not address.ip.is_loopback]
-
-
-def _wire(stage: Stage) -> None:
-    """Do by hand what the bridge driver does: a veth on docker0, an address of its subnet, a default route."""
-    host = stage.host
-    name = host.predefined("bridge").bridge
-    (bridge,) = interface(host.vantage, name).ipv4
-    address = f"{bridge.network[-2]}/{bridge.network.prefixlen}"
-    host.by_hand.wire(stage.container("box").vantage, name, address, str(bridge.ip))

@@ -1,0 +1,26 @@
+"""Wiring a container by hand, as the bridge driver does it."""
+
+from __future__ import annotations
+
+from fixtures.sabotage import Stage
+from netfacts.lab import Vantage
+from netfacts.model.errors import LabError
+from netfacts.observe import interface
+
+
+def wire(stage: Stage, role: str = "box") -> None:
+    """Give a container a veth on docker0, an address of its subnet, and a default route."""
+    host = stage.host
+    name = host.predefined("bridge").bridge
+    (bridge,) = interface(host.vantage, name).ipv4
+    address = f"{bridge.network[-2]}/{bridge.network.prefixlen}"
+    host.by_hand.wire(stage.container(role).vantage, name, address, str(bridge.ip))
+
+
+def ip(vantage: Vantage, *lines: str) -> None:
+    """Run lines of `ip -batch` in a vantage.
+
+    Raises: LabError.
+    """
+    done = vantage.machine.execute(["ip", "-batch", "-"], net=vantage.net, text="\n".join(lines) + "\n")
+    done.checked("could not change links, addresses or routes", LabError)
