@@ -173,6 +173,7 @@ def _(stage: Stage) -> None:
 def test_bridge_lists_interface_and_container(host: Host, act: Act, claim: Claim) -> None:
     """While a container runs, the host's interface and the container's veth are br0's ports, and no others."""
     nic, bridge = host.machine.interface(), host.machine.bearer()
+    host.require_alone()
     box = host.container("box")
 
     with act:
