@@ -21,6 +21,7 @@ _HOST_PORT, _OWN_PORT = 20080, 20081
 
 
 @pytest.mark.fact("host.performance")
+@pytest.mark.shared
 def test_host_mode_performs_better_than_a_published_port(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """For clients outside a service in host mode performs better than one that a bridge container publishes.
 

@@ -83,6 +83,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("joined.not-host")
+@pytest.mark.shared
 def test_joined_container_is_in_the_targets_namespace_and_not_the_hosts(host: Host, act: Act, claim: Claim) -> None:
     """What is joined is the target's namespace; it is the host's only where the target is in host mode.
 
@@ -132,6 +133,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("joined.sniff")
+@pytest.mark.shared
 def test_joined_container_captures_the_targets_traffic(host: Host, act: Act, claim: Claim) -> None:
     """A joined container can capture what passes the target's eth0; another one on the same bridge can't.
 

@@ -24,6 +24,7 @@ _KNOWN = "resolver.lab"
 
 
 @pytest.mark.fact("none.no-route")
+@pytest.mark.shared
 def test_none_mode_container_has_no_route_and_no_dns(host: Host, act: Act, claim: Claim) -> None:
     """A container on --network none has no route, hence no gateway, and no name resolves there."""
     box, other = host.container("box", mode="none"), host.container("other")
@@ -82,6 +83,7 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("none.loopback-works")
+@pytest.mark.shared
 def test_processes_of_a_none_mode_container_talk_over_loopback(host: Host, act: Act, claim: Claim) -> None:
     """Within a container on --network none, processes reach each other at 127.0.0.1 by HTTP, TCP, UDP and ping."""
     box = host.container("box", mode="none", command=("httpd", "-f", "-p", str(_PORT), "-h", "/www"))
