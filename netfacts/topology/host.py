@@ -246,6 +246,10 @@ class Host:
                 f"it needs TCP port {port} of the host, which a program of somebody's serves", where=self.name
             )
 
+    def unguarded(self, port: int) -> int | tuple[str, int]:
+        """Give what to publish a service at that lets everybody in: on somebody's host the lab's own address alone."""
+        return port if self.engine.private else (self.address, port)
+
     def require_alone(self, name: str = "bridge") -> None:
         """Need one of the networks that every engine has for this check alone, because it counts what is on it.
 

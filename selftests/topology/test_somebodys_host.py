@@ -33,7 +33,14 @@ class Played:
         self.made: list[dict[str, Any]] = []
         self._chains = chains
         spec = SimpleNamespace(ports=(PortSpec("lan", 10, nic),))
-        self.machine = SimpleNamespace(name="host", spec=spec, lab=_SPEC, execute=self._routes, text=lambda _: None)
+        self.machine = SimpleNamespace(
+            name="host",
+            spec=spec,
+            lab=_SPEC,
+            address=str(_SPEC.address("host")),
+            execute=self._routes,
+            text=lambda _: None,
+        )
 
     def _routes(self, argv: list[str]) -> Finished:
         assert argv[:2] == ["ip", "-j"]
@@ -179,3 +186,14 @@ def test_port_that_somebody_serves_is_left_to_them() -> None:
 
     # A connection from such a port is no program that serves it.
     _host(played).require_unserved(5000)
+
+
+def test_service_without_a_password_is_open_to_the_lab_alone() -> None:
+    assert _host(Played()).unguarded(6379) == (str(_SPEC.address("host")), 6379)
+
+
+def test_service_without_a_password_is_open_to_all_in_a_lab_of_its_own() -> None:
+    played = Played()
+    played.private = True  # type: ignore[misc]
+
+    assert _host(played).unguarded(6379) == 6379

@@ -38,7 +38,9 @@ def test_published_redis_serves_another_machine(
     host.require_unserved(_REDIS)
     image = flask_redis.load(host.engine)
     command = ("redis-server", "--protected-mode", "no")
-    redis = host.container("redis-server", image=image, command=command, publish={f"{_REDIS}/tcp": _REDIS})
+    redis = host.container(
+        "redis-server", image=image, command=command, publish={f"{_REDIS}/tcp": host.unguarded(_REDIS)}
+    )
     act.settle(lambda: serving(redis.vantage, _REDIS))
 
     with act:
@@ -104,7 +106,9 @@ def test_published_mysql_serves_another_machine(
     client: mariadb ── lan ── host:3306 ── docker0 ── [db]
     """
     host.require_unserved(_MYSQL)
-    db = host.container("db", image=mariadb.load(host.engine), command=(), publish={f"{_MYSQL}/tcp": _MYSQL})
+    db = host.container(
+        "db", image=mariadb.load(host.engine), command=(), publish={f"{_MYSQL}/tcp": host.unguarded(_MYSQL)}
+    )
     act.settle(lambda: serving(db.vantage, _MYSQL))
 
     with act:
