@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from netfacts.lab.agent import Agent
 from netfacts.lab.destination import Destination
-from netfacts.lab.site import Keeper
+from netfacts.lab.site import Keeper, Resident
 from netfacts.lab.ssh import Connection, refusal
 from netfacts.lab.wire import BridgeError
 from netfacts.lab.zipapp import zipapp
@@ -58,7 +58,7 @@ class Vm:
         self._patience_s = patience_s()
         self._numbers = count(1)
         self._folder = self._root = ""
-        self._agents: list[Agent] = []
+        self._agents: list[Resident] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._heart = threading.Thread(target=self._beat, name=f"heart-{destination}", daemon=True)
@@ -118,12 +118,12 @@ class Vm:
             raise refusal(self.destination, f"it made no folder: {said}")
         return keeper
 
-    def watch(self, agent: Agent) -> None:
+    def watch(self, agent: Resident) -> None:
         """Let an agent know from time to time that somebody is there."""
         with self._lock:
             self._agents.append(agent)
 
-    def forget(self, agent: Agent) -> None:
+    def forget(self, agent: Resident) -> None:
         """No longer do so."""
         with self._lock:
             if agent in self._agents:
@@ -142,23 +142,23 @@ class Vm:
         """Make an L2 wire there. Raises: LabError."""
         return RemoteSegment(self, name)
 
-    def links(self, agent: Agent) -> RemoteLinks:
+    def links(self, agent: Resident) -> RemoteLinks:
         """Give what equips the agent's machine with addresses and routes."""
         return RemoteLinks(agent)
 
     # -- files
 
-    def inode(self, agent: Agent, path: str) -> int:
+    def inode(self, agent: Resident, path: str) -> int:
         """Give the number of an inode; 0 where there is none."""
         (found,) = agent.call("inodes", paths=[path])
         return int(found)
 
-    def text(self, agent: Agent, path: str) -> str | None:
+    def text(self, agent: Resident, path: str) -> str | None:
         """Read a file; None where there is none."""
         text: str | None = agent.call("files", paths=[path])[0].get("text")
         return text
 
-    def names(self, agent: Agent, path: str) -> list[str] | None:
+    def names(self, agent: Resident, path: str) -> list[str] | None:
         """List a folder; None where there is none."""
         names: list[str] | None = agent.call("files", paths=[path])[0].get("names")
         return names
@@ -167,7 +167,7 @@ class Vm:
 class RemoteLinks:
     """What equips a machine on a VM: its agent, with `ip`."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Resident) -> None:
         self._agent = agent
 
     def equip(self, name: str, addresses: Sequence[IPv4Interface | IPv6Interface]) -> None:

@@ -6,13 +6,10 @@ import os
 from collections.abc import Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, Any, Protocol
 
 from netfacts.lab.forkserver import FORK_SERVER
 from netfacts.lab.wire import Netlink, Segment
-
-if TYPE_CHECKING:
-    from netfacts.lab.agent import Agent
 
 
 class Keeper(Protocol):
@@ -83,6 +80,23 @@ class Wire(Protocol):
         ...
 
 
+class Resident(Protocol):
+    """An agent, as far as its site has to do with it."""
+
+    @property
+    def pid(self) -> int:
+        """PID 1 of its machine, as processes of the site see it."""
+        ...
+
+    def call(self, op: str, *, net: str = "", timeout_s: float = 10.0, **args: Any) -> Any:
+        """Send a request and wait for its result. Raises: ProbeError, LabError."""
+        ...
+
+    def say_alive(self) -> None:
+        """Let it know that somebody is there."""
+        ...
+
+
 class Site(Protocol):
     """A place where agents run: this machine or another one. Paths are those that the agent itself sees."""
 
@@ -90,11 +104,11 @@ class Site(Protocol):
         """Start an agent; its standard error goes to `log`. Raises: LabError."""
         ...
 
-    def watch(self, agent: Agent) -> None:
+    def watch(self, agent: Resident) -> None:
         """Let an agent know from time to time that somebody is there, where it could be cut off."""
         ...
 
-    def forget(self, agent: Agent) -> None:
+    def forget(self, agent: Resident) -> None:
         """No longer do so."""
         ...
 
@@ -102,19 +116,19 @@ class Site(Protocol):
         """Make an L2 wire. Raises: LabError; BridgeError where the kernel has no bridges."""
         ...
 
-    def links(self, agent: Agent) -> Links:
+    def links(self, agent: Resident) -> Links:
         """Give what equips the agent's machine with addresses and routes. Raises: LabError."""
         ...
 
-    def inode(self, agent: Agent, path: str) -> int:
+    def inode(self, agent: Resident, path: str) -> int:
         """Give the number of an inode, such as that of a namespace; 0 where there is none."""
         ...
 
-    def text(self, agent: Agent, path: str) -> str | None:
+    def text(self, agent: Resident, path: str) -> str | None:
         """Read a file; None where there is none."""
         ...
 
-    def names(self, agent: Agent, path: str) -> list[str] | None:
+    def names(self, agent: Resident, path: str) -> list[str] | None:
         """List a folder; None where there is none."""
         ...
 
@@ -126,7 +140,7 @@ class Here:
         """Have the fork server fork an agent. Raises: LabError."""
         return FORK_SERVER.fork(name, guarded=guarded, log=log)
 
-    def watch(self, agent: Agent) -> None:
+    def watch(self, agent: Resident) -> None:
         """Nothing: who is hung up on is told by the kernel."""
 
     forget = watch
@@ -135,25 +149,25 @@ class Here:
         """Make an L2 wire. Raises: LabError."""
         return Segment(name)
 
-    def links(self, agent: Agent) -> Netlink:
+    def links(self, agent: Resident) -> Netlink:
         """Open a netlink socket in the agent's network namespace. Raises: LabError."""
         return Netlink(f"/proc/{agent.pid}/ns/net")
 
-    def inode(self, agent: Agent, path: str) -> int:
+    def inode(self, agent: Resident, path: str) -> int:
         """Give the number of an inode; 0 where there is none."""
         try:
             return os.stat(_seen(agent, path)).st_ino
         except OSError:
             return 0
 
-    def text(self, agent: Agent, path: str) -> str | None:
+    def text(self, agent: Resident, path: str) -> str | None:
         """Read a file; None where there is none."""
         try:
             return Path(_seen(agent, path)).read_bytes().decode(errors="replace")
         except OSError:
             return None
 
-    def names(self, agent: Agent, path: str) -> list[str] | None:
+    def names(self, agent: Resident, path: str) -> list[str] | None:
         """List a folder; None where there is none."""
         try:
             return os.listdir(_seen(agent, path))
@@ -161,7 +175,7 @@ class Here:
             return None
 
 
-def _seen(agent: Agent, path: str) -> str:
+def _seen(agent: Resident, path: str) -> str:
     return f"/proc/{agent.pid}/root{path}"
 
 

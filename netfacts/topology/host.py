@@ -7,21 +7,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from ipaddress import ip_network
 from typing import Any
 
 import requests.exceptions
-from packaging.version import Version
 
 from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
 from netfacts.engine.swarm import node_id
 from netfacts.lab import Vantage, of_machine
-from netfacts.lab.visited import destinations, overlapping
 from netfacts.lab.wait import until
-from netfacts.model.errors import EngineError, LabError, OffLimits, ProbeError
-from netfacts.model.fact import engine_version
+from netfacts.model.errors import EngineError, LabError, ProbeError
 from netfacts.topology import removal
+from netfacts.topology.bounds import Bounds
 from netfacts.topology.byhand import ByHand
 from netfacts.topology.container import Container
 from netfacts.topology.inspected import Created, InspectedNetwork
@@ -37,13 +34,7 @@ Tamper = Callable[[dict[str, Any]], dict[str, Any]]
 _FOREVER = ("sleep", "1d")
 _SETTLED_S = 10.0
 _LABEL = "org.netfacts.check"
-# Drivers whose containers are on the network of the host's interface.
-_ON_THE_WIRE = ("macvlan", "ipvlan")
-_INGRESS = "DOCKER-INGRESS"
-# What /proc calls this state of a socket.
-_LISTENING = "0A"
 _GAVE_UP = "attaching to network failed"
-_CLEAN_ENCRYPTION = Version("24.0.0")
 # Modes in which an engine takes no --dns, or has nothing to do with what it names.
 _WITHOUT_DNS = ("none", "host", "container")
 
@@ -67,6 +58,7 @@ class Host:
         self._tamper = tamper
         self._standing = standing or Standing(engine)
         self._shared = shared
+        self._bounds = Bounds(engine)
         # Where the host asks somebody's nameservers, a lab's names, and what a check asks for, go to the lab's own.
         self._nameservers = [] if engine.private or not self.machine.spec.ports else [self._resolver]
         # Names are unlike in every check, so that nothing left behind can answer for another's.
@@ -77,8 +69,6 @@ class Host:
         self.made: Counter[str] = Counter()
         """How many containers and networks were made for it: all but those that stood already."""
         self._roles: dict[str, Container | Network] = {}
-        self._subnets: list[str] = []
-        """Those that the check has asked for."""
         self._undo: list[Callable[[], object]] = []
 
     # -- where
@@ -115,8 +105,7 @@ class Host:
 
         `names`: what a DNS server at each of the addresses, which are the host's own, knows. Undo: `close`.
         """
-        if not self.engine.private:
-            raise OffLimits("it would change the nameservers of the host", where=self.name)
+        self._bounds.nameservers()
         text = "".join(f"nameserver {address}\n" for address in addresses) or "# no nameserver\n"
         self._undo.append(partial(self._write_resolv_conf, f"nameserver {self._resolver}\n"))
         self._write_resolv_conf(text)
@@ -152,14 +141,7 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
-        if not self.engine.private:
-            if ipv6:
-                self._require_forwarding()
-            self._require_free(*filter(None, (subnet, subnet6)))
-            if "encrypted" in (options or {}):
-                self._require_clean_encryption()
-        if driver in _ON_THE_WIRE and any(port.nic for port in self.machine.spec.ports):
-            raise OffLimits("it would give containers addresses on somebody's network", where=self.name)
+        self._bounds.network(driver, subnets=filter(None, (subnet, subnet6)), ipv6=ipv6, options=options or {})
         request = self._asked(
             {
                 "name": name or f"{role}-{self._tag}",
@@ -174,77 +156,26 @@ class Host:
                 "labels": self._labels(),
             }
         )
-        network = self._standing.network(role, request) if self._shared else None
+        shared = self._shared and not name
+        network = self._standing.network(role, request) if shared else None
         if network is None:
             created = self._call(
                 "create network", request["name"], lambda: self.engine.api.create_network(**request), like=Created
             )
             network = Network(self.engine, created["Id"], request["name"])
             self.made["networks"] += 1
-            if self._shared:
+            if shared:
                 self._standing.keep(role, request, network)
         self.networks.append(network)
         self._roles[f"network {role}"] = network
         return network
-
-    def _require_forwarding(self) -> None:
-        """An engine that makes its first network with IPv6 has the whole host forward it, and accept no router's news.
-
-        Raises: OffLimits.
-        """
-        if (self.machine.read("/proc/sys/net/ipv6/conf/all/forwarding")[0] or "").strip() != "1":
-            raise OffLimits("the engine would switch IPv6 forwarding on for the whole host", where=self.name)
-
-    def _require_free(self, *subnets: str) -> None:
-        """A network that a check gives a subnet would have the host's packets for that come to its bridge.
-
-        Raises: OffLimits where the host sends such packets somewhere now; the lab's own segments are netfacts'.
-        """
-        segments = self.machine.lab.segments if self.machine.spec.ports else ()
-        own = [*(str(segment.ipv4) for segment in segments), *self._subnets]
-        for subnet in map(ip_network, subnets):
-            if overlapping(subnet, own):
-                # What comes of that is the check's own affair.
-                continue
-            said = self.machine.execute(["ip", "-j", f"-{subnet.version}", "route", "show", "table", "all"])
-            known = destinations(said.checked("could not read routes", ProbeError).out)
-            if taken := overlapping(subnet, known):
-                raise OffLimits(f"it would take {subnet} from what the host has at {taken[0]}", where=self.name)
-        self._subnets += subnets
-
-    def _require_clean_encryption(self) -> None:
-        """Older engines leave an encrypted network's rules where they are when it is removed.
-
-        Raises: OffLimits.
-        """
-        if engine_version(self.engine.info.version) < _CLEAN_ENCRYPTION:
-            raise OffLimits(
-                "the engine would leave rules of an encrypted network on the host, as they all do before "
-                f"{_CLEAN_ENCRYPTION} (moby #45343)",
-                where=self.name,
-            )
-
-    def _require_ingress(self) -> None:
-        """An engine that publishes a service's port makes chains for these, which stay.
-
-        Raises: OffLimits.
-        """
-        if self.engine.execute(["iptables", "-t", "nat", "-S", _INGRESS]).exit_status != 0:
-            raise OffLimits(
-                f"the engine would make its chain {_INGRESS}, and leave it on the host: no service's port has been"
-                " published there yet",
-                where=self.name,
-            )
 
     def require_unserved(self, port: int) -> None:
         """Need a TCP port of the host that nobody serves, because what answers there is counted on to be a container.
 
         Raises: OffLimits where somebody's program listens there.
         """
-        if not self.engine.private and port in _served(self.machine.read("/proc/net/tcp", "/proc/net/tcp6")):
-            raise OffLimits(
-                f"it needs TCP port {port} of the host, which a program of somebody's serves", where=self.name
-            )
+        self._bounds.port(port)
 
     def unguarded(self, port: int) -> int | tuple[str, int]:
         """Give what to publish a service at that lets everybody in: on somebody's host the lab's own address alone."""
@@ -258,8 +189,7 @@ class Host:
         self._standing.clear()
         said = self._call("inspect network", name, lambda: self.engine.api.inspect_network(name))
         others = set(said.get("Containers") or ()) - {container.id for container in self.containers}
-        if others:
-            raise OffLimits(f"it counts what is on {name}, and {len(others)} containers of others are", where=self.name)
+        self._bounds.alone(name, len(others))
 
     def predefined(self, name: str = "bridge") -> Network:
         """Give one of the networks that every engine has."""
@@ -271,8 +201,7 @@ class Host:
 
         Raises: EngineError with the engine's words; OffLimits for one that somebody's engine has anyway.
         """
-        if network.predefined and not self.engine.private:
-            raise OffLimits(f"it would have the engine remove {network.name}, did that not refuse", where=self.name)
+        self._bounds.removal(network)
         self._call("remove network", network.name, lambda: self.engine.api.remove_network(network.id))
 
     def connect(self, network: Network, container: Container, *, address: str = "") -> None:
@@ -340,8 +269,7 @@ class Host:
 
         Raises: EngineError with the engine's words; OffLimits where it could change the network of somebody's host.
         """
-        if mode == "host" and cap_add and not self.engine.private:
-            raise OffLimits(f"it would give a container {' '.join(cap_add)} in the host's network", where=self.name)
+        self._bounds.container(mode, cap_add=cap_add)
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}" if named else "",
@@ -492,9 +420,9 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
-        if publish and not self.engine.private:
+        if publish:
             for node in nodes:
-                node._require_ingress()
+                node._bounds.ingress()
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}",
@@ -582,9 +510,3 @@ class Host:
 
     def _call(self, verb: str, name: str, call: Callable[[], Any], *, like: Any = Any) -> Any:
         return answer_of(self.engine, f"{verb} {name}", call, like=like, refused=Refused)
-
-
-def _served(tables: Sequence[str | None]) -> set[int]:
-    """Read the ports that are listened on from the kernel's tables of sockets."""
-    rows = [line.split() for table in tables for line in (table or "").splitlines()[1:]]
-    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING}
