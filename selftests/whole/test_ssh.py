@@ -100,13 +100,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Engine]
 
 @pytest.fixture
 def far(lab: tuple[Lab, Engine]) -> Iterator[Far]:
-    """A VM with two containers of its user's, a published port among what they have."""
+    """A VM with containers of its user's, a published port among what they have."""
     running, engine = lab
     user = Host(engine, check="the user's")
     net = user.network("theirs")
     user.container("web", network=net, publish={"8080/tcp": 80})
     user.container("box", network=net)
     user.container("beside")
+    # Its engine keeps a mount from the first of them on, whoever starts it.
+    user.container("direct", mode="host")
     yield Far(running, user)
     user.close()
 

@@ -111,13 +111,15 @@ def lab() -> Iterator[tuple[Lab, Engine]]:
 
 @pytest.fixture
 def played(lab: tuple[Lab, Engine]) -> Iterator[Played]:
-    """A machine with two containers of its user's, a published port among what they have."""
+    """A machine with containers of its user's, a published port among what they have."""
     running, engine = lab
     user = Host(engine, check="the user's")
     net = user.network("theirs")
     user.container("web", network=net, publish={"8080/tcp": _PORT, "8080/udp": _PORT})
     user.container("box", network=net)
     user.container("beside")
+    # Its engine keeps a mount from the first of them on, whoever starts it.
+    user.container("direct", mode="host")
     running["host"].execute(["rm", "-rf", "/tmp/out"])
     yield Played(running, user)
     user.close()
