@@ -10,7 +10,8 @@ from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
 from netfacts.model.errors import LabError
-from netfacts.observe import links, neighbours, output
+from netfacts.model.verdict import Outcome
+from netfacts.observe import links, output
 from netfacts.probe import ask, icmp
 from netfacts.topology import Host
 from netfacts.verdict import equal, holds
@@ -19,6 +20,7 @@ from netfacts.verdict import equal, holds
 _ANSWERED_S = 0.5
 
 
+@pytest.mark.own_segment
 @pytest.mark.own_segment
 @pytest.mark.fact("host.no-own-ip")
 def test_host_mode_container_has_no_address_of_its_own(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
@@ -38,12 +40,12 @@ def test_host_mode_container_has_no_address_of_its_own(host: Host, client: Vanta
         after = links(host.vantage)
         answering = _answering(client)
         claim.show("ip addr on the host", output(host.vantage, "ip", "addr"))
-        claim.show("ip neigh on the client, who has asked for all addresses", output(client, "ip", "neigh"))
+        claim.show("ip neigh on the client, which has pinged all addresses", output(client, "ip", "neigh"))
 
     claim.judge(
         equal("networks of the container, with address and MAC there", endpoints, {"host": ["", ""]}),
         equal("number of the host's links, with it and before", len(after), before, vantage=host.name),
-        equal("addresses on the segment that answer by ARP", answering, _machines(client), vantage=client),
+        equal("addresses on the segment that answer pings", answering, _machines(client), vantage=client),
     )
 
 
@@ -52,10 +54,14 @@ def _identity(endpoint: dict[str, Any]) -> list[str]:
 
 
 def _answering(client: Vantage) -> set[str]:
-    """The IPv4 addresses on the client's segment that answer it by ARP."""
+    """The IPv4 addresses on the client's segment that answer its pings.
+
+    Whom it knows by ARP tells less: it remembers machines that are no more.
+    """
     segment = client.machine.lab.segment("lan").ipv4
-    ask(*(icmp(client, str(address), timeout_s=_ANSWERED_S) for address in segment.hosts()))
-    return {address for address in neighbours(client) if ":" not in address}
+    others = [str(address) for address in segment.hosts() if str(address) != client.machine.address]
+    answers = ask(*(icmp(client, address, timeout_s=_ANSWERED_S) for address in others))
+    return {answer.probe.address for answer in answers if answer.outcome is Outcome.CONNECTED}
 
 
 def _machines(client: Vantage) -> set[str]:
