@@ -131,7 +131,8 @@ def _(stage: Stage) -> None:
             _ip(container, *words.split())
 
 
-@strike("macvlan.two-hosts", "the two have one and the same MAC")
+# Before 28 the third container's MAC would be the same, too, and macvlan has each but once on a parent.
+@strike("macvlan.two-hosts", "the two have one and the same MAC", engines=">=28")
 def _(stage: Stage) -> None:
     mac = interface(stage.container("box").vantage, "eth0").mac
     _ip(stage.container("other", "host2"), "link", "set", "eth0", "address", mac)
