@@ -34,8 +34,8 @@ def test_addresses_of_an_overlay_are_unique_across_hosts(host: Host, host2: Host
               host                                host2
     """
     mesh = host.network("mesh", driver="overlay", attachable=True)
-    # They begin on their bridges: one that began on the overlay, and has a bridge as well, a worker's engine now and then
-    # can't start again, because it looks for the overlay before it has joined it (28.5.2).
+    # They begin on their bridges. One that begins on the overlay and has a bridge as well can't always be started again
+    # by a worker's engine (28.5.2), which may look for the overlay before it has joined it.
     bridges = [one.network("own", subnet=str(_SUBNET)) for one in (host, host2)]
     web, box = host.container("web", network=bridges[0]), host2.container("box", network=bridges[1])
     host.connect(mesh, web)
