@@ -21,6 +21,8 @@ _ASKED: dict[str, Any] = {
     "environment": {},
     "labels": {},
     "aliases": [],
+    "cap_add": [],
+    "cap_drop": [],
 }
 
 
