@@ -128,6 +128,7 @@ class Host:
         driver: str = "bridge",
         subnet: str = "",
         gateway: str = "",
+        ip_range: str = "",
         ipv6: bool = False,
         subnet6: str = "",
         options: Mapping[str, str] | None = None,
@@ -137,7 +138,8 @@ class Host:
     ) -> Network:
         """Create a network. `role` becomes part of its name, unless `name` is the whole of it.
 
-        `ipv6` is Docker's --ipv6, and `subnet6` a further --subnet for it.
+        `ip_range` is the value of --ip-range, for `subnet`; `ipv6` is Docker's --ipv6, and `subnet6` a further --subnet
+        for it.
 
         Raises: EngineError with the engine's words.
         """
@@ -146,7 +148,7 @@ class Host:
             {
                 "name": name or f"{role}-{self._tag}",
                 "driver": driver,
-                "ipam": ipam(subnet, gateway, subnet6),
+                "ipam": ipam(subnet, gateway, subnet6, ip_range),
                 "enable_ipv6": ipv6,
                 "options": dict(options or {}),
                 "internal": internal,

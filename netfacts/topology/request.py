@@ -12,9 +12,9 @@ from netfacts.engine.image import EXPOSED
 _WITH_LEGACY_LINKS = ("", "default", "bridge")
 
 
-def ipam(subnet: str, gateway: str, subnet6: str) -> docker.types.IPAMConfig | None:
+def ipam(subnet: str, gateway: str, subnet6: str, ip_range: str = "") -> docker.types.IPAMConfig | None:
     """Give a network's address pools, None to let the engine choose."""
-    pools = [docker.types.IPAMPool(subnet=subnet, gateway=gateway or None)] if subnet else []
+    pools = [docker.types.IPAMPool(subnet=subnet, iprange=ip_range or None, gateway=gateway or None)] if subnet else []
     if subnet6:
         pools.append(docker.types.IPAMPool(subnet=subnet6))
     return docker.types.IPAMConfig(pool_configs=pools) if pools else None

@@ -7,7 +7,7 @@ from typing import Any
 import docker
 import pytest
 
-from netfacts.topology.request import for_container
+from netfacts.topology.request import for_container, ipam
 
 _ASKED: dict[str, Any] = {
     **dict.fromkeys(("name", "mode", "pid", "ipc", "address", "hostname", "restart"), ""),
@@ -49,3 +49,24 @@ def test_links_on_the_default_bridge_are_the_container_s(mode: str) -> None:
 
     assert told["networking_config"] is None
     assert told["host_config"]["Links"] == ["web-1"]
+
+
+def test_range_and_gateway_belong_to_the_first_pool() -> None:
+    told = ipam("198.51.100.0/24", "198.51.100.1", "2001:db8:7::/64", "198.51.100.64/28")
+
+    assert told is not None
+    first, second = told["Config"]
+    assert (first["Subnet"], first["IPRange"], first["Gateway"]) == (
+        "198.51.100.0/24",
+        "198.51.100.64/28",
+        "198.51.100.1",
+    )
+    assert (second["Subnet"], second["IPRange"]) == ("2001:db8:7::/64", None)
+
+
+def test_no_range_is_told_where_none_is_asked_for() -> None:
+    told = ipam("198.51.100.0/24", "", "")
+
+    assert told is not None
+    assert told["Config"][0]["IPRange"] is None
+    assert ipam("", "", "") is None
