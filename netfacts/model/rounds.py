@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from statistics import median, quantiles
 
 import msgspec
@@ -27,7 +28,7 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def ratios(self, one: str, other: str) -> list[float]:
         """Give how many times as much one was as the other, by round."""
         pairs = zip(self.series.get(one, ()), self.series.get(other, ()), strict=False)
-        return [mine / yours for mine, yours in pairs if yours > 0]
+        return [mine / yours for mine, yours in pairs if yours > 0 and isfinite(mine) and isfinite(yours)]
 
     def words(self, one: str, other: str) -> str:
         """Say what the medians of the two were, and how far the ratios of the rounds lie apart."""

@@ -39,12 +39,12 @@ class Measured:
     throughput: Rounds
 
 
-def serve_loads(vantage: Vantage, port: int = 0, *, urgent: bool = False) -> Listener:
+def serve_loads(vantage: Vantage, port: int = 0, *, address: str = "0.0.0.0", urgent: bool = False) -> Listener:
     """Open a source of loads in a vantage. Port 0 takes any free one. `urgent` as in `measure`.
 
     Raises: Refusal (a ProbeError) with the kernel's errno, EADDRINUSE among others.
     """
-    return Listener(vantage, "load", "0.0.0.0", port, vantage.label, {"urgent": urgent})
+    return Listener(vantage, "load", address, port, vantage.label, {"urgent": urgent})
 
 
 def measure(*paths: Path, rounds: int = _ROUNDS, window_s: float = _WINDOW_S, urgent: bool = False) -> Measured:

@@ -19,6 +19,8 @@ _INGRESS = "DOCKER-INGRESS"
 # What /proc calls this state of a socket.
 _LISTENING = "0A"
 _CLEAN_ENCRYPTION = Version("24.0.0")
+# Options by which a container may change its host.
+_RISKY = ("--cap-add", "--privileged", "--device", "--volume", "-v", "--mount", "--pid", "--ipc", "--uts", "--userns")
 
 
 class Bounds:
@@ -55,9 +57,15 @@ class Bounds:
             self._refuse(f"it would have the engine remove {network.name}, did that not refuse")
 
     def container(self, mode: str, *, cap_add: Sequence[str]) -> None:
-        """A container is to be created."""
-        if mode == "host" and cap_add and not self._engine.private:
+        """A container is to be created. Whose network a joined one is in, only the engine knows."""
+        if mode.partition(":")[0] in ("host", "container") and cap_add and not self._engine.private:
             self._refuse(f"it would give a container {' '.join(cap_add)} in the host's network")
+
+    def typed(self, options: Sequence[str]) -> None:
+        """A container is to be created by Docker's client."""
+        risky = [option for option in options if option.startswith(_RISKY)]
+        if risky and not self._engine.private:
+            self._refuse(f"it would create a container with {' '.join(risky)}")
 
     def ingress(self) -> None:
         """A port of a service is to be published: the engine makes chains for these, which stay."""
@@ -68,9 +76,11 @@ class Bounds:
             " published there yet"
         )
 
-    def port(self, port: int) -> None:
-        """What answers at a TCP port of the host is counted on to be a container: no program is to serve it."""
-        if not self._engine.private and port in _served(self._machine.read("/proc/net/tcp", "/proc/net/tcp6")):
+    def ports(self, ports: Iterable[int]) -> None:
+        """What answers at TCP ports of the host is counted on to be a container: no program is to serve them."""
+        if self._engine.private:
+            return
+        for port in sorted(set(ports) & _served(self._machine.read("/proc/net/tcp", "/proc/net/tcp6"))):
             self._refuse(f"it needs TCP port {port} of the host, which a program of somebody's serves")
 
     def alone(self, network: str, others: int) -> None:

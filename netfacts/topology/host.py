@@ -172,12 +172,12 @@ class Host:
         self._roles[f"network {role}"] = network
         return network
 
-    def require_unserved(self, port: int) -> None:
-        """Need a TCP port of the host that nobody serves, because what answers there is counted on to be a container.
+    def require_unserved(self, *ports: int) -> None:
+        """Need TCP ports of the host that nobody serves, because what answers there is counted on to be a container.
 
-        Raises: OffLimits where somebody's program listens there.
+        Raises: OffLimits where somebody's program listens at one.
         """
-        self._bounds.port(port)
+        self._bounds.ports(ports)
 
     def unguarded(self, port: int) -> int | tuple[str, int]:
         """Give what to publish a service at that lets everybody in: on somebody's host the lab's own address alone."""
@@ -271,7 +271,7 @@ class Host:
 
         Raises: EngineError with the engine's words; OffLimits where it could change the network of somebody's host.
         """
-        self._bounds.container(mode, cap_add=cap_add)
+        self._bounds.container(network.name if network else mode, cap_add=cap_add)
         request = self._asked(
             {
                 "name": f"{role}-{self._tag}" if named else "",
@@ -330,8 +330,9 @@ class Host:
     def typed(self, role: str, *options: str, start: bool = True) -> Container:
         """Create a container by `docker create OPTIONS`, as a person types it for `docker run`, and start it.
 
-        Raises: Refused with the client's or the engine's words.
+        Raises: Refused with the client's or the engine's words; OffLimits for what could change somebody's host.
         """
+        self._bounds.typed(options)
         request = self._asked({"name": f"{role}-{self._tag}", "typed": list(options)})
         labels = [f"--label={key}={value}" for key, value in self._labels().items()]
         common = ("--name", request["name"], *labels, "--stop-signal", "SIGKILL")

@@ -65,7 +65,7 @@ class Standing:
             return
         if isinstance(made, Container) and not self._is_firm(made):
             return
-        kept = _Kept(made.id, made.name, _state(made))
+        kept = _Kept(made.id, made.name, self._state(made))
         (self._containers if isinstance(made, Container) else self._networks)[_key(role, request)] = kept
 
     def holds(self, one: Container | Network) -> bool:
@@ -86,7 +86,7 @@ class Standing:
             if isinstance(one, Container):
                 self._release(one)
                 one.refresh()
-            now = _state(one)
+            now = self._state(one)
             if now != kept.state:
                 raise LabError(
                     f"{one.name} is shared by checks, and one has changed it",
@@ -98,7 +98,7 @@ class Standing:
     def clear(self) -> None:
         """Remove all that stands.
 
-        Raises: ExceptionGroup of whatever could not be removed.
+        Raises: LabError naming whatever could not be removed.
         """
         containers = [Container(self._engine, kept.id, kept.name) for kept in self._containers.values()]
         networks = [Network(self._engine, kept.id, kept.name) for kept in self._networks.values()]
@@ -111,13 +111,17 @@ class Standing:
                 errors.append(trouble)
         errors += removal.remove(self._engine, containers, networks, releasing=self._release)
         if errors:
-            raise ExceptionGroup(f"could not remove what checks share on {self._engine.machine.name}", errors)
+            where, causes = self._engine.machine.name, "\n".join(map(str, errors))
+            raise LabError("could not remove what checks share", where=where, returned=causes)
 
     def _is_firm(self, container: Container) -> bool:
-        """Say whether all that a container stands on does so, too: its networks, or the container that it joined."""
+        """Say whether all that a container stands on does so, too: its networks, or the container that it joined.
+
+        On the host's network none does: what listens there keeps the host's ports from others.
+        """
         kind, _, joined = container.mode.partition(":")
         firm = {kept.name for kept in self._networks.values()} | _PREDEFINED
-        return container.networks.keys() <= firm and (kind != "container" or joined in self._known)
+        return kind != "host" and container.networks.keys() <= firm and (kind != "container" or joined in self._known)
 
     @property
     def _known(self) -> dict[str, _Kept]:
@@ -127,17 +131,21 @@ class Standing:
         if container.netns:
             self._engine.machine.release(container.netns)
 
+    def _state(self, made: Container | Network) -> dict[str, str]:
+        """Give what no check may change: a network's subnets; a container's process, endpoints, addresses, routes."""
+        if isinstance(made, Network):
+            return {"subnets": " ".join(made.subnets)}
+        state = {name: f"{end['IPAddress']} {end['GlobalIPv6Address']}" for name, end in made.networks.items()}
+        state["process"] = f"{made.pid} {made.state}"
+        if made.pid:
+            words = "addr show\nroute show\n"
+            said = self._engine.machine.execute(
+                ["ip", "-4", "-o", "-batch", "-"], net=f"/proc/{made.pid}/ns/net", text=words
+            )
+            state["addresses and routes"] = said.out
+        return state
+
 
 def _key(role: str, request: Mapping[str, Any]) -> bytes:
     asked = {option: value for option, value in request.items() if option not in _OF_ONE_CHECK}
     return msgspec.json.encode([role, asked], order="sorted")
-
-
-def _state(made: Container | Network) -> dict[str, str]:
-    """Give what no check may change: by network the address of a container, and its process; a network's subnets."""
-    if isinstance(made, Network):
-        return {"subnets": " ".join(made.subnets)}
-    ends = {
-        name: f"{end.get('IPAddress', '')} {end.get('GlobalIPv6Address', '')}" for name, end in made.networks.items()
-    }
-    return ends | {"process": f"{made.pid} {made.state}"}

@@ -64,7 +64,7 @@ def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing
         "-e selftests",
         "-e vm",
         "-e upgrade -- --from debian:bookworm --to debian:forky",
-        "-- --engine debian:trixie",
+        "-- --engine debian:trixie --shuffle 5",
         "-e sabotage -- --engine debian:forky",
     ]
     assert done.returncode == code

@@ -233,7 +233,7 @@ def _web(host: Host, image: str, redis: Container, *, publish: bool = True, **op
         "flask-redis",
         image=image,
         command=(),
-        publish={f"{_WEB}/tcp": _WEB} if publish else {},
+        publish={f"{_WEB}/tcp": host.unguarded(_WEB)} if publish else {},
         environment={"REDIS_HOST": redis.name},
         **options,
     )

@@ -11,7 +11,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Capture, capture, output, rules
 from netfacts.probe import Probe, ask, icmp, listen, tcp, udp
@@ -165,7 +164,6 @@ def _(stage: Stage) -> None:
 
 
 @pytest.mark.fact("bridge.masquerade-meaning")
-@pytest.mark.shared
 def test_masquerading_asks_for_the_interface_and_not_for_the_destination(host: Host, act: Act, claim: Claim) -> None:
     """What leaves by another interface is masqueraded, if only to the host itself; what leaves by the bridge is not.
 
@@ -191,20 +189,18 @@ def test_masquerading_asks_for_the_interface_and_not_for_the_destination(host: H
 def _wire(host: Host, gate: Container) -> None:
     """Give a container two further addresses: one that the host reaches by a link of its own, one by the bridge.
 
-    With the container and its network both ways go.
-
     Raises: OffLimits where the host is somebody's.
     """
-    name = f"side{secrets.token_hex(3)}"
-    host.machine.route(f"{_BY_BRIDGE}/32", gate.address)
-    _ip(host.vantage, f"link add {name} type veth peer name side netns {gate.pid}")
-    _ip(host.vantage, f"addr add {_HOSTS_END}/25 dev {name}", f"link set {name} up")
-    _ip(gate.vantage, f"addr add {_BY_LINK}/25 dev side", "link set side up", f"addr add {_BY_BRIDGE}/32 dev lo")
-
-
-def _ip(vantage: Vantage, *lines: str) -> None:
-    done = vantage.machine.execute(["ip", "-batch", "-"], net=vantage.net, text="\n".join(lines) + "\n")
-    done.checked("could not wire the container", LabError)
+    hand, inside = host.by_hand, gate.vantage
+    outer, inner = hand.link_add("side", "end")
+    hand.link_set(inner, netns=inside)
+    hand.address_add(f"{_HOSTS_END}/25", outer)
+    hand.link_set(outer, up=True)
+    hand.address_add(f"{_BY_LINK}/25", inner, within=inside)
+    hand.link_set(inner, up=True, within=inside)
+    hand.address_add(f"{_BY_BRIDGE}/32", "lo", within=inside)
+    # It goes with the network's bridge.
+    hand.route_add(f"{_BY_BRIDGE}/32", gate.address)
 
 
 @strike("bridge.masquerade-meaning", "the MASQUERADE rule is deleted")

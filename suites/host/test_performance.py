@@ -21,16 +21,17 @@ _HOST_PORT, _OWN_PORT = 20080, 20081
 
 
 @pytest.mark.fact("host.performance")
-@pytest.mark.shared
-def test_host_mode_performs_better_than_a_published_port(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
-    """For clients outside a service in host mode performs better than one that a bridge container publishes.
+def test_host_mode_is_no_slower_than_a_published_port(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
+    """For clients outside a service in host mode is no slower than one that a bridge container publishes.
 
     client ── lan ── host [direct] ── docker0 ── [bridged]
     """
+    host.require_unserved(_HOST_PORT, _OWN_PORT)
     direct = host.container("direct", mode="host")
-    bridged = host.container("bridged", publish={f"{_PORT}/tcp": _HOST_PORT})
+    bridged = host.container("bridged", publish={f"{_PORT}/tcp": host.unguarded(_HOST_PORT)})
     urgent = host.engine.private
-    serve_loads(direct.vantage, _OWN_PORT, urgent=urgent)
+    # At one address alone: whoever reaches another of the host's is not to be served.
+    serve_loads(direct.vantage, _OWN_PORT, address=host.address, urgent=urgent)
     serve_loads(bridged.vantage, _PORT, urgent=urgent)
 
     with act:
@@ -45,7 +46,7 @@ def test_host_mode_performs_better_than_a_published_port(host: Host, client: Van
     claim.compare("throughput", measured.throughput, "host", "bridge")
     claim.judge(
         *(seen(answer, Outcome.CONNECTED) for answer in measured.answers),
-        at_most("round trip", measured.round_trip, "host", "bridge", 1.1, vantage=client),
+        at_most("round trip", measured.round_trip, "host", "bridge", 1.0, vantage=client),
         at_least("throughput", measured.throughput, "host", "bridge", 0.9, vantage=client),
         equal("network namespace of the service in host mode", own, hosts, vantage=direct.name),
         different("network namespace of the one on the bridge", theirs, hosts, vantage=bridged.name),

@@ -28,12 +28,12 @@ def _httpd(port: int) -> list[str]:
 
 
 @pytest.mark.fact("host.ports-direct")
-@pytest.mark.shared
 def test_host_mode_service_answers_at_the_hosts_address(host: Host, client: Vantage, act: Act, claim: Claim) -> None:
     """A service in a host-mode container answers outside clients without -p, NAT or docker-proxy.
 
     client ── lan ── host [web: no namespace of its own]
     """
+    host.require_unserved(_PORT)
     before = {*_nat(host), *_proxies(host)}
     web = host.container("web", mode="host", command=_httpd(_PORT))
     serving(web.vantage, _PORT)
@@ -99,6 +99,7 @@ def _iptables(stage: Stage, *arguments: str) -> None:
 @pytest.mark.unbroken
 def test_second_host_mode_service_cannot_bind_the_port(host: Host, act: Act, claim: Claim) -> None:
     """Of two host-mode containers on one port the second is started, and its application fails to bind."""
+    host.require_unserved(_PORT, _FREE_PORT)
     first = host.container("first", mode="host", command=_httpd(_PORT))
     free = host.container("free", mode="host", command=_httpd(_FREE_PORT))
     second = host.container("second", mode="host", command=_httpd(_PORT), start=False)
@@ -144,6 +145,7 @@ def _(stage: Stage) -> None:
 @pytest.mark.fact("host.publish-ignored")
 def test_published_ports_are_discarded_in_host_mode(host: Host, act: Act, claim: Claim) -> None:
     """With --network host the engine discards -p, and says so in a warning; the service is at its own port."""
+    host.require_unserved(_PORT, _HOST_PORT, _OTHER_HOST_PORT)
     web = host.container("web", mode="host", publish={f"{_PORT}/tcp": _HOST_PORT}, command=_httpd(_PORT))
     other = host.container("other", publish={f"{_PORT}/tcp": _OTHER_HOST_PORT}, command=_httpd(_PORT))
     act.settle(partial(serving, web.vantage, _PORT))

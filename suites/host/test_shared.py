@@ -40,6 +40,7 @@ def test_host_mode_containers_share_no_memory_but_loopback(host: Host, act: Act,
         spaces = {pid: namespaces(host.machine, pid) for pid in (1, box.pid, other.pid)}
         page = box.run("busybox", "timeout", "2", "wget", "-qO-", f"http://{_LOOPBACK}:{_PORT}/")
 
+    claim.control(holds("its own process", "httpd" in listed.out, listed.out, expected="httpd", control=True))
     claim.show("docker exec other logread", there.out)
     claim.show("docker exec other ps", listed.out)
     claim.judge(

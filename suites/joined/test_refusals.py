@@ -30,12 +30,9 @@ _MAC = "--mac-address=06:00:00:00:00:07"
 _NO_MAC = f"{_CONFLICT}: mac-address and the network mode"
 _SHARING = "container sharing network namespace with another container or host"
 _OK = 200
-# Plays a client and an engine that check a MAC address as older ones do.
-_CLIENT = f"""\
+_CLIENT = """\
 #!/bin/sh
-for word; do
-  case $word in --mac-address=*) echo "{_NO_MAC}" >&2; exit 125 ;; esac
-done
+case " $* " in *"--network=container:"*"{option}="*) echo "{words}" >&2; exit 125 ;; esac
 exec /usr/bin/docker "$@"
 """
 
@@ -49,18 +46,19 @@ def test_options_of_a_network_are_refused_for_a_joined_container(host: Host, act
     with act:
         words = {flag: _refused(host, f"box{number}", target, flag) for number, flag in enumerate(flags)}
         plain = refusal(partial(host.typed, "plain", *flags, start=False))
-        others = _refused(host, "others", target, *_IGNORED)
+        others = {flag: _refused(host, f"other{number}", target, flag) for number, flag in enumerate(_IGNORED)}
 
     claim.show(
         "docker create --network container:T …", "\n".join(f"{flag}\n    {said}" for flag, said in words.items())
     )
-    claim.show(f"… {' '.join(_IGNORED)}", others or "created")
+    claim.show("… of further options", "\n".join(f"{flag}\n    {said or 'created'}" for flag, said in others.items()))
     claim.control(equal("refusal of all of them without container mode", plain, "", control=True))
     claim.judge(
         *(
             holds(f"refusal of {flag}", _CONFLICT in said or _NO_LINKS in said, said, expected=_CONFLICT)
             for flag, said in words.items()
-        )
+        ),
+        *(equal(f"refusal of {flag}", said, "") for flag, said in others.items()),
     )
 
 
@@ -77,6 +75,11 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @tamper("joined.flag-conflicts", "the client ignores what conflicts")
 def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"typed": [word for word in request.get("typed", ()) if word.startswith("--network=")]}
+
+
+@strike("joined.flag-conflicts", "the option that the page names as refused is")
+def _(stage: Stage) -> None:
+    _refuse(stage, "--dns-search", f"{_CONFLICT}: dns-search and the network mode")
 
 
 @pytest.mark.fact("joined.mac-flag")
@@ -100,10 +103,14 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("joined.mac-flag", "the option is refused as by older engines", engines=">=25")
 def _(stage: Stage) -> None:
+    _refuse(stage, "--mac-address", _NO_MAC)
+
+
+def _refuse(stage: Stage, option: str, words: str) -> None:
+    """Put a client in place that refuses an option; it is found before the engine's own."""
     machine = stage.host.machine
-    # Found before the engine's own.
     path = f"/proc/{stage.host.engine.pid}/root/usr/sbin/docker"
-    machine.agent.call("write", path=path, text=_CLIENT)
+    machine.agent.call("write", path=path, text=_CLIENT.format(option=option, words=words))
     machine.execute(["chmod", "755", path]).checked("could not put a client in place", LabError)
 
 

@@ -121,6 +121,7 @@ def test_unpublished_port_is_refused_at_the_hosts_addresses(
 
     client ── lan ── host ── docker0 ── [web]: one port published, the other not
     """
+    host.require_unserved(_PORT)
     web = host.container("web", publish={f"{_OTHER_PORT}/tcp": _HOST_PORT})
     listen(web.vantage, _PORT)
     listen(web.vantage, _OTHER_PORT)

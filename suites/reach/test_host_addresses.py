@@ -24,6 +24,7 @@ def test_published_port_is_reached_without_a_common_network(host: Host, act: Act
 
     box ── one ── host: port H ── two ── [web]
     """
+    host.require_unserved(_HOST_PORT, _CLOSED_PORT)
     one, two = host.network("one"), host.network("two")
     web = host.container("web", network=two, publish={f"{_PORT}/tcp": _HOST_PORT})
     listen(web.vantage, _PORT)
