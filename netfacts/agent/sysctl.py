@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,10 @@ async def get_all(args: dict[str, Any]) -> dict[str, str | None]:
 async def get_below(args: dict[str, Any]) -> dict[str, str]:
     """Give all parameters of `folder` ("net") that can be read, by name."""
     found = {}
-    for path in sorted((_ROOT / args["folder"]).rglob("*")):
-        # Some can only be written, and those of a link go with it.
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            if path.is_file():
+    # It passes over a link's folder that goes with the link meanwhile.
+    for folder, _, files in os.walk(_ROOT / args["folder"]):
+        for path in (Path(folder) / name for name in files):
+            # Some can only be written, and those of a link go with it, too.
+            with contextlib.suppress(OSError, UnicodeDecodeError):
                 found[str(path.relative_to(_ROOT)).replace("/", ".")] = path.read_text().strip()
-    return found
+    return dict(sorted(found.items()))
