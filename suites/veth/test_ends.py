@@ -147,7 +147,7 @@ def _(stage: Stage) -> None:
 @strike("iface.eth0-private", "a device and a route of the host's are in the container as well")
 def _(stage: Stage) -> None:
     box, bridge = stage.container("box").vantage, interface(stage.host.vantage, _BRIDGE)
-    _ip(box, "link", "add", _BRIDGE, "type", "dummy")
+    _ip(box, "link", "add", _BRIDGE, "type", "bridge")
     _ip(box, "address", "add", str(bridge.ipv4[0]), "dev", _BRIDGE)
     _ip(box, "link", "set", _BRIDGE, "up")
 
