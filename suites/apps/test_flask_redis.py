@@ -87,6 +87,14 @@ def _(stage: Stage) -> None:
     stage.host.machine.agent.call("write", path=str(web.said["HostsPath"]), text=text)
 
 
+@strike("app.flask-redis-link", "Python's client of Redis gives text, as on Python 2")
+def _(stage: Stage) -> None:
+    # Python runs it whenever it starts; the page has started before.
+    path = f"/proc/{stage.container('flask-redis').pid}/root/usr/lib/python3/dist-packages/text.pth"
+    patched = "redis.Redis.__init__ = functools.partialmethod(redis.Redis.__init__, decode_responses=True)"
+    stage.host.machine.agent.call("write", path=path, text=f"import functools, redis; {patched}\n")
+
+
 @pytest.mark.fact("app.flask-redis-network")
 def test_flask_counts_visits_in_redis_by_name_on_a_user_network(
     host: Host, client: Vantage, flask_redis: Image, act: Act, claim: Claim
