@@ -22,6 +22,8 @@ _WEB, _REDIS = 5000, 6379
 _VISITS = 3
 # As in the official image, whose Redis lets others in without a password; Debian's refuses all but its own machine.
 _SERVER = ("redis-server", "--protected-mode", "no")
+# How note 002 puts the count into its page: Redis gives bytes.
+_AS_NOTED = "import os; from redis import Redis; print('%s' % Redis(host=os.environ.get('REDIS_HOST')).get('hits'))"
 _REPLY = re.compile(r"(\d+)-----\w+")
 
 
@@ -44,16 +46,19 @@ def test_flask_counts_visits_in_redis_by_its_link_name(
         replies = [_visit(client, host) for _ in range(_VISITS)]
         (found,) = resolve(web.vantage, redis.name)
         kept, clients = redis.run("redis-cli", "get", "hits"), redis.run("redis-cli", "client", "list")
+        noted = web.run("python3", "-c", _AS_NOTED)
 
     claim.show(f"curl {host.address}:{_WEB}, {_VISITS} times", "\n".join(map(_said, replies)))
     claim.show("docker exec flask-redis cat /etc/hosts", _hosts(web))
     claim.show("docker exec redis-server redis-cli client list", clients.out)
+    claim.show(f'docker exec flask-redis python3 -c "{_AS_NOTED}"', noted.out)
     claim.show("docker logs flask-redis", web.logs())
     claim.judge(
         *_counted(replies, web),
         seen(found, Outcome.CONNECTED),
         equal(f"addresses of {redis.name}", found.addresses, (redis.address,), vantage=web.name),
         equal("visits that this Redis has counted", kept.out.strip(), str(_last(replies)), vantage=redis.name),
+        equal("the count as the note's page has it", noted.out.strip(), f"b'{_last(replies)}'", vantage=web.name),
         equal("who is connected to this Redis", _addresses(clients.out), {web.address}, vantage=redis.name),
     )
 
@@ -80,6 +85,14 @@ def _(stage: Stage) -> None:
     serving(other.vantage, _REDIS)
     text = _hosts(web).replace(redis.address, other.address)
     stage.host.machine.agent.call("write", path=str(web.said["HostsPath"]), text=text)
+
+
+@strike("app.flask-redis-link", "Python's client of Redis gives text, as on Python 2")
+def _(stage: Stage) -> None:
+    # Python runs it whenever it starts; the page has started before.
+    path = f"/proc/{stage.container('flask-redis').pid}/root/usr/lib/python3/dist-packages/text.pth"
+    patched = "redis.Redis.__init__ = functools.partialmethod(redis.Redis.__init__, decode_responses=True)"
+    stage.host.machine.agent.call("write", path=path, text=f"import functools, redis; {patched}\n")
 
 
 @pytest.mark.fact("app.flask-redis-network")

@@ -16,10 +16,21 @@ _SINGLE = "cannot be connected to network endpoints"
 # Plays a client that connects the container to the second network once it is there.
 _CLIENT = """\
 #!/bin/sh
-engine=$1 first="$3 $4 $5 $6 $7 $8 $9" second=${12}
-first="$first ${10}"
-shift 12
-id=$(/usr/bin/docker $engine create $first "$@") && /usr/bin/docker $engine network connect $second $id && echo $id
+engine=$1
+shift 2
+for word; do
+  case $last in --network) networks="$networks $word" ;; esac
+  last=$word
+done
+set -- $networks "$@"
+first=$1 second=$2
+shift 2
+for word; do
+  shift
+  case $word in --network | $first | $second) ;; *) set -- "$@" "$word" ;; esac
+done
+id=$(/usr/bin/docker $engine create --network $first "$@") &&
+  /usr/bin/docker $engine network connect $second $id && echo $id
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
+from netfacts.model.errors import LabError, ProbeError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import Capture, Link, capture, interface, links, namespaces, output
+from netfacts.observe import Capture, Link, capture, interface, links, namespaces, output, routes
 from netfacts.probe import ask, icmp
 from netfacts.topology import Container, Host
 from netfacts.verdict import different, equal, holds, seen
@@ -24,7 +25,7 @@ _NAME = re.compile(r"veth[0-9a-f]{7}")
 @pytest.mark.fact("veth.name")
 @pytest.mark.shared
 def test_ends_are_called_eth0_and_veth_with_seven_digits(host: Host, act: Act, claim: Claim) -> None:
-    """The host's end is called veth and seven hexadecimal digits, unlike any other's; the container's end eth0."""
+    """The host's end is called veth and seven hexadecimal digits; the container's end eth0."""
     boxes = [host.container(role) for role in ("web", "box")]
 
     with act:
@@ -73,21 +74,53 @@ def _ip(vantage: Vantage, *words: str) -> None:
 
 @pytest.mark.fact("iface.eth0-private")
 @pytest.mark.shared
-def test_eth0_is_seen_in_the_container_alone(host: Host, act: Act, claim: Claim) -> None:
-    """A container's eth0 is in its own network namespace: neither the host nor another container sees it."""
+def test_container_has_a_network_namespace_of_its_own(host: Host, act: Act, claim: Claim) -> None:
+    """Neither the host nor another container sees a container's eth0; the host's routes and NAT rules aren't in it."""
     box, other = host.container("box"), host.container("other")
 
     with act:
         spaces = {pid: namespaces(host.machine, pid)["net"] for pid in (box.pid, other.pid)}
         own = {link.mac for link in links(box.vantage) if link.name == "eth0"}
         found = [(str(at), link.name) for at in (box.vantage, other.vantage, host.vantage) for link in _with(at, own)]
+        paths, hosts_paths = routes(box.vantage), routes(host.vantage)
+        nat, hosts_nat = _nat(host, box.vantage), _nat(host, host.vantage)
         claim.show("ip link show, on the host", output(host.vantage, "ip", "link", "show"))
         claim.show("ip link show eth0 in the container", output(box.vantage, "ip", "link", "show", "eth0"))
+        claim.show("ip route, on the host", output(host.vantage, "ip", "route"))
+        claim.show("ip route in the container", output(box.vantage, "ip", "route"))
+        claim.show("iptables -t nat -S, on the host", "\n".join(hosts_nat))
+        claim.show("iptables -t nat -S in the container's network namespace", "\n".join(nat))
 
+    masquerades = [rule for rule in hosts_nat if "-j MASQUERADE" in rule]
+    claim.control(
+        holds(
+            "rules by which the host masquerades",
+            bool(masquerades),
+            masquerades,
+            expected="one at least",
+            vantage=host.vantage,
+            control=True,
+        )
+    )
     claim.judge(
         equal("who has a link with the MAC address of box's eth0", found, [(box.name, "eth0")]),
         different("network namespace, beside the other container's", spaces[box.pid], spaces[other.pid]),
+        equal("devices of its routes", {path.device for path in paths}, {"eth0"}, vantage=box.vantage),
+        equal("routes that the host has as well", _both(paths, hosts_paths), [], vantage=box.vantage),
+        equal("NAT rules that the host has as well", _both(nat, hosts_nat), [], vantage=box.vantage),
     )
+
+
+def _nat(host: Host, vantage: Vantage) -> list[str]:
+    """The rules of the table nat in the network namespace of a vantage, but for the policies that each has."""
+    engines = f"/proc/{host.engine.pid}/ns/mnt"
+    done = vantage.machine.execute(["iptables", "-t", "nat", "-S"], net=vantage.net, mnt=engines)
+    lines = done.checked("could not read the table nat", ProbeError).out.splitlines()
+    return [line for line in lines if not line.startswith("-P ")]
+
+
+def _both(ones: Sequence[object], others: Sequence[object]) -> list[object]:
+    return [one for one in ones if one in others]
 
 
 def _with(vantage: Vantage, macs: set[str]) -> list[Link]:
@@ -109,6 +142,23 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 def _(stage: Stage) -> None:
     _rename(stage.container("box").vantage, "eth0", "moved0")
     _ip(stage.container("box").vantage, "link", "set", "moved0", "netns", "1")
+
+
+@strike("iface.eth0-private", "a device and a route of the host's are in the container as well")
+def _(stage: Stage) -> None:
+    box, bridge = stage.container("box").vantage, interface(stage.host.vantage, _BRIDGE)
+    _ip(box, "link", "add", _BRIDGE, "type", "bridge")
+    _ip(box, "address", "add", str(bridge.ipv4[0]), "dev", _BRIDGE)
+    _ip(box, "link", "set", _BRIDGE, "up")
+
+
+@strike("iface.eth0-private", "a NAT rule of the host's is in the container as well")
+def _(stage: Stage) -> None:
+    box = stage.container("box").vantage
+    rule = next(rule for rule in _nat(stage.host, stage.host.vantage) if "-j MASQUERADE" in rule)
+    engines = f"/proc/{stage.host.engine.pid}/ns/mnt"
+    done = box.machine.execute(["iptables", "-t", "nat", *rule.split()], net=box.net, mnt=engines)
+    done.checked("could not add a rule", LabError)
 
 
 @pytest.mark.fact("veth.removed-on-stop")
