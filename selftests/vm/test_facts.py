@@ -92,7 +92,7 @@ def test_their_sabotages_are_noticed(equipped: VirtualMachine) -> None:
 @pytest.mark.timeout(_RUN_S)
 def test_clock_that_jumps_changes_no_verdict(equipped: VirtualMachine) -> None:
     """Deadlines, latencies and time stamps of packets go by clocks that nobody sets."""
-    selected = "alias or dns.scope or dns.rename or publish.basic"
+    selected = "alias.short-id or dns.scope or dns.rename or publish.basic"
     with ThreadPoolExecutor(1) as pool:
         equipped.sudo("rm", "-rf", f"{_HERE}/out-run")
         running = pool.submit(equipped.sudo, *_argv("run", selected), timeout_s=_RUN_S)

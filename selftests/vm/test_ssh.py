@@ -190,7 +190,7 @@ def test_chosen_facts_conform_over_ssh(
 
 
 def test_user_without_sudo_is_refused(vm: VirtualMachine, start: Start) -> None:
-    visit = start(vm, select="alias", user=STRANGER)
+    visit = start(vm, select="alias.short-id", user=STRANGER)
 
     assert visit.wait() == 4
     assert "a password is required" in visit.said()
