@@ -84,9 +84,11 @@ class Standing:
         for one in lent:
             kept = self._known[one.id]
             if isinstance(one, Container):
-                self._release(one)
                 one.refresh()
             now = self._state(one)
+            if isinstance(one, Container):
+                # Last: whoever reads in its namespace has a worker there again.
+                self._release(one)
             if now != kept.state:
                 raise LabError(
                     f"{one.name} is shared by checks, and one has changed it",
