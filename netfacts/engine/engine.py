@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -227,13 +228,28 @@ class Engine:
     def _url(self) -> str:
         return f"unix://{self.machine.path(self.socket)}"
 
-    def execute(self, argv: Sequence[str], *, text: str = "", timeout_s: float = 10.0) -> Finished:
+    def execute(self, argv: Sequence[str], *, net: str = "", text: str = "", timeout_s: float = 10.0) -> Finished:
         """Run a program where the engine is: in its mount namespace and the machine's network namespace.
+
+        `net` is the path of another one, such as a container's.
 
         Raises: ProbeError where it can't be started.
         """
         env = {"PATH": self.installation.path, "LC_ALL": "C"}
-        return self.machine.execute(argv, mnt=f"/proc/{self.pid}/ns/mnt", env=env, text=text, timeout_s=timeout_s)
+        mnt = f"/proc/{self.pid}/ns/mnt"
+        return self.machine.execute(argv, net=net, mnt=mnt, env=env, text=text, timeout_s=timeout_s)
+
+    def run(self, command: str, *, net: str = "", text: str = "") -> str:
+        """Change something by a program that the engine comes with, such as iptables; give what it prints.
+
+        As `Vantage.run`, in the engine's mount namespace. `net` is the path of a network namespace, such as a
+        container's; without it the machine's own is changed.
+
+        Raises: LabError where it fails; ProbeError where it can't be started; OffLimits where the machine is
+        somebody's, and it would change that.
+        """
+        done = self.execute(shlex.split(command), net=net, text=text)
+        return done.checked(f"could not change {self.machine.name} by the engine's programs", LabError).out
 
     def has_client(self) -> bool:
         """Whether the engine comes with its command line client."""

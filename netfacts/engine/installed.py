@@ -77,15 +77,15 @@ class InstalledEngine(Engine):
             )
         return found[0]
 
-    def execute(self, argv: Sequence[str], *, text: str = "", timeout_s: float = 10.0) -> Finished:
+    def execute(self, argv: Sequence[str], *, net: str = "", text: str = "", timeout_s: float = 10.0) -> Finished:
         """Run a program where the engine is; without root in the machine's mount namespace, which mostly is the same.
 
         Raises: ProbeError where it can't be started; OffLimits where it would change the machine.
         """
         if self.pid:
-            return super().execute(argv, text=text, timeout_s=timeout_s)
+            return super().execute(argv, net=net, text=text, timeout_s=timeout_s)
         env = {"PATH": self.installation.path, "LC_ALL": "C"}
-        return self.machine.execute(argv, env=env, text=text, timeout_s=timeout_s)
+        return self.machine.execute(argv, net=net, env=env, text=text, timeout_s=timeout_s)
 
     def load(self) -> None:
         """Load the probe image."""

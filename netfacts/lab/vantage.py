@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from netfacts.lab.machine import Machine
+from netfacts.model.errors import LabError
 
 
 class Opened(Protocol):
@@ -27,6 +29,18 @@ class Vantage:
 
     def __str__(self) -> str:
         return self.label
+
+    def run(self, command: str, *, text: str = "") -> str:
+        """Change something here: run a command, spelled as one types it, with `text` as its input; give what it prints.
+
+        It is a program of the machine's, in the vantage's network namespace. There is no shell: words with blanks are
+        to be quoted.
+
+        Raises: LabError where it fails; ProbeError where it can't be started; OffLimits where the machine is
+        somebody's, and it would change that.
+        """
+        done = self.machine.execute(shlex.split(command), net=self.net, text=text)
+        return done.checked(f"could not change {self.label}", LabError).out
 
     def move(self, pid: int) -> None:
         """Follow a container that was started again: its first process is now `pid`. What was opened is opened again.
