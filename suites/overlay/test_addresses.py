@@ -10,7 +10,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import links
 from netfacts.probe import Probe, ask, listen, tcp
@@ -113,8 +112,7 @@ def _(stage: Stage) -> None:
 
 @strike("overlay.unique-ip", "the first host drops what comes to UDP port 4789")
 def _(stage: Stage) -> None:
-    argv = ["iptables", "-I", "INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
-    stage.host.engine.execute(argv).checked("could not add a rule", LabError)
+    stage.host.engine.run("iptables -I INPUT -p udp --dport 4789 -j DROP")
 
 
 @strike("overlay.unique-ip", "the second host's container has another address on its bridge")
@@ -132,7 +130,5 @@ def _readdress(container: Container, subnet: str, address: str) -> None:
     device, before = next(
         (link, end) for link in links(container.vantage) for end in link.ipv4 if str(end.network) == subnet
     )
-    for how, which in (("del", str(before.ip)), ("add", address)):
-        argv = ["ip", "addr", how, f"{which}/{before.network.prefixlen}", "dev", device.name]
-        done = container.engine.machine.execute(argv, net=container.vantage.net)
-        done.checked("could not give a container another address", LabError)
+    container.vantage.run(f"ip addr del {before} dev {device.name}")
+    container.vantage.run(f"ip addr add {address}/{before.network.prefixlen} dev {device.name}")

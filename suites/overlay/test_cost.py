@@ -8,7 +8,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import namespaces
 from netfacts.probe import Path, measure, serve_loads
@@ -62,24 +61,20 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("overlay.cost", "the first host drops what comes to UDP port 4789")
 def _(stage: Stage) -> None:
-    argv = ["iptables", "-I", "INPUT", "-p", "udp", "--dport", "4789", "-j", "DROP"]
-    stage.host.engine.execute(argv).checked("could not add a rule", LabError)
+    stage.host.engine.run("iptables -I INPUT -p udp --dport 4789 -j DROP")
 
 
 @strike("overlay.cost", "the first host's firewall has thousands of rules for TCP to the host itself")
 def _(stage: Stage) -> None:
     many = [f"-A MANY -s 192.0.2.1/32 -p tcp -m tcp --dport {port} -j DROP" for port in range(1, 5001)]
     text = "\n".join(["*filter", ":MANY -", *many, "-A INPUT -p tcp -j MANY", "COMMIT", ""])
-    restored = stage.host.engine.execute(["iptables-restore", "--noflush"], text=text)
-    restored.checked("could not add the rules", LabError)
+    stage.host.engine.run("iptables-restore --noflush", text=text)
 
 
 @strike("overlay.cost", "the first host shapes what the container in host mode sends")
 def _(stage: Stage) -> None:
-    for words in (
-        "qdisc add dev eth0 root handle 1: htb default 2",
-        "class add dev eth0 parent 1: classid 1:1 htb rate 200mbit",
-        "class add dev eth0 parent 1: classid 1:2 htb rate 30gbit",
-        f"filter add dev eth0 parent 1: protocol ip u32 match ip sport {_OWN_PORT} 0xffff flowid 1:1",
-    ):
-        stage.host.machine.execute(["tc", *words.split()]).checked("could not shape the link", LabError)
+    host = stage.host.vantage
+    host.run("tc qdisc add dev eth0 root handle 1: htb default 2")
+    host.run("tc class add dev eth0 parent 1: classid 1:1 htb rate 200mbit")
+    host.run("tc class add dev eth0 parent 1: classid 1:2 htb rate 30gbit")
+    host.run(f"tc filter add dev eth0 parent 1: protocol ip u32 match ip sport {_OWN_PORT} 0xffff flowid 1:1")

@@ -9,7 +9,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Link, Packet, capture, interface, links, output
 from netfacts.probe import Probe, ask, icmp, listen, resolve, tcp, udp
@@ -56,13 +55,13 @@ def test_containers_on_two_hosts_reach_each_other(host: Host, host2: Host, act: 
 
 @strike("overlay.reach", "the first host drops what comes to UDP port 4789")
 def _(stage: Stage) -> None:
-    _iptables(stage.host, "-I INPUT -p udp --dport 4789 -j DROP")
+    stage.host.engine.run("iptables -I INPUT -p udp --dport 4789 -j DROP")
 
 
 @strike("overlay.reach", "port 7946 of the first host is closed while the other container takes a new address")
 def _(stage: Stage) -> None:
-    _iptables(stage.host, "-I INPUT -p tcp --dport 7946 -j REJECT --reject-with tcp-reset")
-    _iptables(stage.host, "-I INPUT -p udp --dport 7946 -j DROP")
+    stage.host.engine.run("iptables -I INPUT -p tcp --dport 7946 -j REJECT --reject-with tcp-reset")
+    stage.host.engine.run("iptables -I INPUT -p udp --dport 7946 -j DROP")
     host2, mesh, box = stage.hosts["host2"], stage.network("mesh"), stage.container("box", "host2")
     host2.disconnect(mesh, box)
     host2.connect(mesh, box)
@@ -95,16 +94,18 @@ def test_overlay_packets_travel_in_vxlan(host: Host, host2: Host, act: Act, clai
 
 @strike("overlay.vxlan", "the second host sends to UDP port 7789, as with docker swarm init --data-path-port 7789")
 def _(stage: Stage) -> None:
-    _iptables(stage.hosts["host2"], f"-t nat -I OUTPUT -p udp --dport 4789 -j DNAT --to {stage.host.address}:7789")
-    _iptables(stage.host, "-t nat -I PREROUTING -p udp --dport 7789 -j REDIRECT --to-ports 4789")
+    stage.hosts["host2"].engine.run(
+        f"iptables -t nat -I OUTPUT -p udp --dport 4789 -j DNAT --to {stage.host.address}:7789"
+    )
+    stage.host.engine.run("iptables -t nat -I PREROUTING -p udp --dport 7789 -j REDIRECT --to-ports 4789")
 
 
 @strike("overlay.vxlan", "the second host's packets travel under an address that is no host's")
 def _(stage: Stage) -> None:
     host2 = stage.hosts["host2"]
-    _iptables(host2, "-t nat -I POSTROUTING -p udp --dport 4789 -j SNAT --to-source 198.51.100.99")
+    host2.engine.run("iptables -t nat -I POSTROUTING -p udp --dport 4789 -j SNAT --to-source 198.51.100.99")
     # Undone behind the wire: VXLAN drops what a known MAC address sends from another host.
-    _iptables(stage.host, f"-t nat -I INPUT -p udp --dport 4789 -j SNAT --to-source {host2.address}")
+    stage.host.engine.run(f"iptables -t nat -I INPUT -p udp --dport 4789 -j SNAT --to-source {host2.address}")
 
 
 @pytest.mark.fact("overlay.mtu")
@@ -142,15 +143,14 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("overlay.mtu", "the first host drops VXLAN packets of full size")
 def _(stage: Stage) -> None:
-    _iptables(stage.host, "-I INPUT -p udp --dport 4789 -m length --length 1500:65535 -j DROP")
+    stage.host.engine.run("iptables -I INPUT -p udp --dport 4789 -m length --length 1500:65535 -j DROP")
 
 
 @strike("overlay.mtu", "the container's interface is given the MTU of its host")
 def _(stage: Stage) -> None:
     box = stage.container("box", "host2")
     device = _on(stage.network("mesh").subnet, box)
-    argv = ["ip", "link", "set", device.name, "mtu", str(_HOST_MTU)]
-    box.engine.machine.execute(argv, net=box.vantage.net).checked("could not change the MTU", LabError)
+    box.vantage.run(f"ip link set {device.name} mtu {_HOST_MTU}")
 
 
 @pytest.mark.fact("overlay.encrypted")
@@ -205,7 +205,3 @@ def _ends(packets: Iterable[Packet]) -> set[str]:
 
 def _way(here: Host, there: Host) -> str:
     return f"{here.address} > {there.address}"
-
-
-def _iptables(host: Host, rule: str) -> None:
-    host.engine.execute(["iptables", *rule.split()]).checked("could not add a rule", LabError)

@@ -11,7 +11,6 @@ from fixtures.claim import Act, Claim
 from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import interface, links, output, routes
 from netfacts.probe import ask, icmp, listen, tcp
@@ -56,19 +55,19 @@ flags("brphys.default-bridge", "--bridge=", "--fixed-cidr=")
 
 @strike("brphys.default-bridge", "the container's veth is taken off the bridge")
 def _(stage: Stage) -> None:
-    _detach(stage.host, _veth(stage))
+    stage.host.vantage.run(f"ip link set {_veth(stage)} nomaster")
 
 
 @strike("brphys.default-bridge", "the container has an address of another subnet")
 def _(stage: Stage) -> None:
-    net = stage.container("box").vantage.net
-    _ip(stage.host, "addr", "flush", "dev", "eth0", net=net)
-    _ip(stage.host, "addr", "add", "192.0.2.2/24", "dev", "eth0", net=net)
+    box = stage.container("box").vantage
+    box.run("ip addr flush dev eth0")
+    box.run("ip addr add 192.0.2.2/24 dev eth0")
 
 
 @strike("brphys.default-bridge", "somebody makes a docker0")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "link", "add", "docker0", "type", "bridge")
+    stage.host.vantage.run("ip link add docker0 type bridge")
 
 
 @pytest.mark.own_lab
@@ -107,12 +106,12 @@ def test_engine_makes_no_bridge_of_another_name(host: Host, act: Act, claim: Cla
 
 @strike("brphys.must-exist", "somebody makes br0")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "link", "add", "br0", "type", "bridge")
+    stage.host.vantage.run("ip link add br0 type bridge")
 
 
 @strike("brphys.must-exist", "somebody gives br1 an address")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "addr", "add", "192.0.2.1/24", "dev", "br1")
+    stage.host.vantage.run("ip addr add 192.0.2.1/24 dev br1")
 
 
 @pytest.mark.fact("brphys.host-addr-moves")
@@ -154,19 +153,19 @@ def _(stage: Stage) -> None:
     host = stage.host
     nic, bridge = host.machine.interface(), host.machine.bearer()
     prefix = host.machine.lab.segment("lan").ipv4.prefixlen
-    _ip(host, "addr", "flush", "dev", bridge, "scope", "global")
-    _ip(host, "addr", "add", f"{host.address}/{prefix}", "dev", nic)
-    _ip(host, "route", "replace", "default", "via", stage.machine("router").address, "dev", nic)
+    host.vantage.run(f"ip addr flush dev {bridge} scope global")
+    host.vantage.run(f"ip addr add {host.address}/{prefix} dev {nic}")
+    host.vantage.run(f"ip route replace default via {stage.machine('router').address} dev {nic}")
 
 
 @strike("brphys.host-addr-moves", "the default route got lost as the address was moved")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "route", "del", "default")
+    stage.host.vantage.run("ip route del default")
 
 
 @strike("brphys.host-addr-moves", "the interface is taken off the bridge")
 def _(stage: Stage) -> None:
-    _detach(stage.host, stage.host.machine.interface())
+    stage.host.vantage.run(f"ip link set {stage.host.machine.interface()} nomaster")
 
 
 @pytest.mark.fact("brphys.listing")
@@ -189,12 +188,12 @@ def test_bridge_lists_interface_and_container(host: Host, act: Act, claim: Claim
 
 @strike("brphys.listing", "the container's veth is taken off the bridge")
 def _(stage: Stage) -> None:
-    _detach(stage.host, _veth(stage))
+    stage.host.vantage.run(f"ip link set {_veth(stage)} nomaster")
 
 
 @strike("brphys.listing", "the host's interface is taken off the bridge")
 def _(stage: Stage) -> None:
-    _detach(stage.host, stage.host.machine.interface())
+    stage.host.vantage.run(f"ip link set {stage.host.machine.interface()} nomaster")
 
 
 def _veth(stage: Stage) -> str:
@@ -202,11 +201,3 @@ def _veth(stage: Stage) -> str:
     index = interface(stage.container("box").vantage, "eth0").peer_index
     (name,) = (link.name for link in links(stage.host.vantage) if link.index == index)
     return name
-
-
-def _detach(host: Host, link: str) -> None:
-    _ip(host, "link", "set", link, "nomaster")
-
-
-def _ip(host: Host, *words: str, net: str = "") -> None:
-    host.machine.execute(["ip", *words], net=net).checked("could not change a link", LabError)

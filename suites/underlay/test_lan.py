@@ -11,7 +11,6 @@ from fixtures.claim import Act, Claim
 from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage, of_machine
-from netfacts.model.errors import LabError
 from netfacts.model.lab import SHAPES
 from netfacts.model.verdict import Outcome
 from netfacts.observe import capture, interface, links, neighbours, output, routes, rules, sysctl
@@ -76,8 +75,8 @@ def test_containers_of_two_hosts_are_neighbours_on_the_lan(
 
 @strike("brphys.lan-reachable", "the second host's interface is taken off its bridge")
 def _(stage: Stage) -> None:
-    machine = stage.machine("host2")
-    _run(stage, "host2", "ip", "link", "set", machine.interface(), "nomaster")
+    host2 = stage.vantage("host2")
+    host2.run(f"ip link set {host2.machine.interface()} nomaster")
 
 
 @strike("brphys.lan-reachable", "the first host puts its own address in place of the container's")
@@ -88,8 +87,8 @@ def _(stage: Stage) -> None:
 @strike("brphys.lan-reachable", "the client takes the second host for its container")
 def _(stage: Stage) -> None:
     web, mac = stage.container("web", "host2"), interface(stage.vantage("host2"), stage.machine("host2").bearer()).mac
-    argv = ["ip", "neigh", "replace", web.address, "lladdr", mac, "nud", "permanent", "dev"]
-    _run(stage, "client", *argv, stage.machine("client").interface())
+    client = stage.vantage("client")
+    client.run(f"ip neigh replace {web.address} lladdr {mac} nud permanent dev {client.machine.interface()}")
 
 
 flags("brphys.lan-reachable", "--bridge=", "--fixed-cidr=")
@@ -138,9 +137,9 @@ def test_two_hosts_give_away_the_same_address(host: Host, host2: Host, client: V
 
 @strike("brphys.address-clash", "the second host's container has an address of the host's share")
 def _(stage: Stage) -> None:
-    net = stage.container("twin", "host2").vantage.net
-    _run(stage, "host2", "ip", "addr", "flush", "dev", "eth0", net=net)
-    _run(stage, "host2", "ip", "addr", "add", "198.51.100.128/24", "dev", "eth0", net=net)
+    twin = stage.container("twin", "host2").vantage
+    twin.run("ip addr flush dev eth0")
+    twin.run("ip addr add 198.51.100.128/24 dev eth0")
 
 
 flags("brphys.address-clash", "--fixed-cidr=198.51.100.64/26")
@@ -148,7 +147,8 @@ flags("brphys.address-clash", "--fixed-cidr=198.51.100.64/26")
 
 @strike("brphys.address-clash", "the second host's interface is taken off its bridge")
 def _(stage: Stage) -> None:
-    _run(stage, "host2", "ip", "link", "set", stage.machine("host2").interface(), "nomaster")
+    host2 = stage.vantage("host2")
+    host2.run(f"ip link set {host2.machine.interface()} nomaster")
 
 
 @pytest.mark.fact("brphys.gateway")
@@ -191,8 +191,7 @@ def test_default_gateway_is_the_bridge_unless_another_is_named(
 
 @strike("brphys.gateway", "the container's default route leads elsewhere")
 def _(stage: Stage) -> None:
-    box, elsewhere = stage.container("box"), stage.machine("host2").address
-    _run(stage, "host", "ip", "route", "replace", "default", "via", elsewhere, net=box.vantage.net)
+    stage.container("box").vantage.run(f"ip route replace default via {stage.machine('host2').address}")
 
 
 flags("brphys.gateway", "--default-gateway=198.51.100.20")
@@ -246,8 +245,4 @@ def _(stage: Stage) -> None:
     index = interface(stage.container("box").vantage, "eth0").peer_index
     veth = [link.name for link in links(stage.host.vantage) if link.index == index]
     for name in (*veth, stage.host.machine.interface()):
-        _run(stage, "host", "bridge", "link", "set", "dev", name, "isolated", "on")
-
-
-def _run(stage: Stage, machine: str, *argv: str, net: str = "") -> None:
-    stage.machine(machine).execute(list(argv), net=net).checked("could not change the lab", LabError)
+        stage.host.vantage.run(f"bridge link set dev {name} isolated on")
