@@ -8,10 +8,9 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Observation, Outcome
 from netfacts.probe import Resolution, query, resolve
-from netfacts.topology import Container, Host
+from netfacts.topology import Host
 from netfacts.verdict import equal, seen
 
 _ENGINE = "127.0.0.11"
@@ -42,7 +41,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("dns.swarm-member", "the rules that lead to the engine's server are flushed in one container")
 def _(stage: Stage) -> None:
-    _flush(stage.container("box"))
+    stage.host.engine.run("iptables -t nat -F", net=stage.container("box").vantage.net)
 
 
 @pytest.mark.fact("dns.macvlan")
@@ -71,13 +70,12 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("dns.macvlan", "the rules that lead to the engine's server are flushed in one container")
 def _(stage: Stage) -> None:
-    _flush(stage.container("box"))
+    stage.host.engine.run("iptables -t nat -F", net=stage.container("box").vantage.net)
 
 
 @strike("dns.macvlan", "the lab's DNS server is cut off")
 def _(stage: Stage) -> None:
-    argv = ["ip", "link", "set", "eth0", "down"]
-    stage.machine("resolver").execute(argv).checked("could not cut the lab's DNS server off", LabError)
+    stage.vantage("resolver").run("ip link set eth0 down")
 
 
 def _resolved(found: Resolution, address: str) -> tuple[Observation, ...]:
@@ -85,11 +83,3 @@ def _resolved(found: Resolution, address: str) -> tuple[Observation, ...]:
         seen(found, Outcome.CONNECTED),
         equal(f"addresses of {found.name}", found.addresses, (address,), vantage=found.vantage),
     )
-
-
-def _flush(container: Container) -> None:
-    here = container.vantage
-    done = here.machine.execute(
-        ["iptables", "-t", "nat", "-F"], net=here.net, mnt=f"/proc/{container.engine.pid}/ns/mnt"
-    )
-    done.checked("could not flush the container's nat table", LabError)

@@ -8,8 +8,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
-from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Observation
 from netfacts.observe import Capture, Packet, capture
 from netfacts.probe import DnsAnswer, query, serve_names
@@ -238,11 +236,5 @@ def _ways(packets: list[Packet]) -> set[str]:
 
 def _replace_server(container: Container) -> None:
     """Have a server that knows nothing and says SERVFAIL answer in the place of the engine's."""
-    _execute(container, "iptables", "-t", "nat", "-F")
+    container.engine.run("iptables -t nat -F", net=container.vantage.net)
     serve_names(container.vantage, {}, address=_ENGINE, unknown="SERVFAIL")
-
-
-def _execute(container: Container, *argv: str) -> None:
-    vantage: Vantage = container.vantage
-    done = vantage.machine.execute(argv, net=vantage.net, mnt=f"/proc/{container.engine.pid}/ns/mnt")
-    done.checked("could not change the container's rules", LabError)

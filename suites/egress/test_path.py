@@ -146,9 +146,5 @@ def _(stage: Stage) -> None:
     box = stage.container("box").vantage
     (docker0,) = interface(stage.host.vantage, stage.host.predefined().bridge).ipv4
     other = docker0.network[-2]
-    lines = (
-        f"addr add {other}/{docker0.network.prefixlen} dev eth0",
-        f"route replace default via {docker0.ip} src {other}",
-    )
-    done = box.machine.execute(["ip", "-batch", "-"], net=box.net, text="\n".join(lines) + "\n")
-    done.checked("could not give the container another address", LabError)
+    box.run(f"ip addr add {other}/{docker0.network.prefixlen} dev eth0")
+    box.run(f"ip route replace default via {docker0.ip} src {other}")

@@ -10,7 +10,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.observe import links, namespaces
 from netfacts.topology import Host, refusal
 from netfacts.verdict import equal, holds
@@ -64,11 +63,10 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("modes.net-alias", "the client has never heard of --net")
 def _(stage: Stage) -> None:
-    machine = stage.host.machine
     # Found before the engine's own.
     path = f"/proc/{stage.host.engine.pid}/root/usr/sbin/docker"
-    machine.agent.call("write", path=path, text=_CLIENT)
-    machine.execute(["chmod", "755", path]).checked("could not put a client in place", LabError)
+    stage.host.machine.agent.call("write", path=path, text=_CLIENT)
+    stage.host.vantage.run(f"chmod 755 {path}")
 
 
 @pytest.mark.fact("modes.none-is-lowercase")

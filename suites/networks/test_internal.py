@@ -9,7 +9,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import links, output, routes
 from netfacts.probe import ask, icmp, listen, tcp
@@ -45,7 +44,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("internal.no-default-route", "the container's default route is deleted", engines="<25")
 def _(stage: Stage) -> None:
-    _ip(stage.container("box").vantage, "route", "del", "default")
+    stage.container("box").vantage.run("ip route del default")
 
 
 @pytest.mark.fact("internal.reach")
@@ -74,14 +73,10 @@ def test_internal_network_is_reached_by_host_and_peers(host: Host, act: Act, cla
 
 @strike("internal.reach", "the network's bridge loses its address")
 def _(stage: Stage) -> None:
-    _ip(stage.host.vantage, "addr", "flush", "dev", stage.network("inner").bridge)
+    stage.host.vantage.run(f"ip addr flush dev {stage.network('inner').bridge}")
 
 
 @strike("internal.reach", "the container's veth is taken off the bridge")
 def _(stage: Stage) -> None:
     (eth0,) = [link for link in links(stage.container("web").vantage) if link.name == "eth0"]
     stage.host.machine.netlink.do("link", "set", index=eth0.peer_index, master=0)
-
-
-def _ip(vantage: Vantage, *argv: str) -> None:
-    vantage.machine.execute(["ip", *argv], net=vantage.net).checked("could not change the network", LabError)

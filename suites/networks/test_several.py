@@ -8,7 +8,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.topology import Host, refusal
 from netfacts.verdict import equal
 
@@ -56,8 +55,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("multi.run-flags", "the client makes the second --network a docker network connect", engines="<25")
 def _(stage: Stage) -> None:
-    machine = stage.host.machine
     # Found before the engine's own.
     path = f"/proc/{stage.host.engine.pid}/root/usr/sbin/docker"
-    machine.agent.call("write", path=path, text=_CLIENT)
-    machine.execute(["chmod", "755", path]).checked("could not put a client in place", LabError)
+    stage.host.machine.agent.call("write", path=path, text=_CLIENT)
+    stage.host.vantage.run(f"chmod 755 {path}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from fixtures.sabotage import Stage
-from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.observe import interface
 
 
@@ -15,12 +13,3 @@ def wire(stage: Stage, role: str = "box") -> None:
     (bridge,) = interface(host.vantage, name).ipv4
     address = f"{bridge.network[-2]}/{bridge.network.prefixlen}"
     host.by_hand.wire(stage.container(role).vantage, name, address, str(bridge.ip))
-
-
-def ip(vantage: Vantage, *lines: str) -> None:
-    """Run lines of `ip -batch` in a vantage.
-
-    Raises: LabError.
-    """
-    done = vantage.machine.execute(["ip", "-batch", "-"], net=vantage.net, text="\n".join(lines) + "\n")
-    done.checked("could not change links, addresses or routes", LabError)

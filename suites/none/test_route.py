@@ -9,13 +9,13 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError, ProbeError
+from netfacts.model.errors import ProbeError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import output, routes, serving
 from netfacts.probe import ask, http, icmp, listen, resolve, serve_names, tcp, udp
 from netfacts.topology import Container, Host
 from netfacts.verdict import equal, seen
-from suites.none.byhand import ip, wire
+from suites.none.byhand import wire
 
 _LOOPBACK = "127.0.0.1"
 _PORT = 8080
@@ -72,13 +72,13 @@ def _(stage: Stage) -> None:
 
 @strike("none.no-route", "the container is given a route that leads nowhere")
 def _(stage: Stage) -> None:
-    ip(stage.container("box").vantage, "route add blackhole 203.0.113.0/24")
+    stage.container("box").vantage.run("ip route add blackhole 203.0.113.0/24")
 
 
 @strike("none.no-route", "a DNS server stands inside the container")
 def _(stage: Stage) -> None:
     box, server = stage.container("box").vantage, str(stage.host.machine.lab.resolver)
-    ip(box, f"addr add {server}/32 dev lo")
+    box.run(f"ip addr add {server}/32 dev lo")
     serve_names(box, {_KNOWN: server})
 
 
@@ -108,16 +108,14 @@ def test_processes_of_a_none_mode_container_talk_over_loopback(host: Host, act: 
 
 @strike("none.loopback-works", "lo is down")
 def _(stage: Stage) -> None:
-    ip(stage.container("box").vantage, "link set lo down")
+    stage.container("box").vantage.run("ip link set lo down")
 
 
 @strike("none.loopback-works", "lo has lost its address")
 def _(stage: Stage) -> None:
-    ip(stage.container("box").vantage, f"addr del {_LOOPBACK}/8 dev lo")
+    stage.container("box").vantage.run(f"ip addr del {_LOOPBACK}/8 dev lo")
 
 
 @strike("none.loopback-works", "a firewall in the container rejects UDP")
 def _(stage: Stage) -> None:
-    box, engine = stage.container("box").vantage, stage.host.engine
-    argv = ["iptables", "-I", "INPUT", "-p", "udp", "-j", "REJECT"]
-    box.machine.execute(argv, net=box.net, mnt=f"/proc/{engine.pid}/ns/mnt").checked("could not add a rule", LabError)
+    stage.host.engine.run("iptables -I INPUT -p udp -j REJECT", net=stage.container("box").vantage.net)

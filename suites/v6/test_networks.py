@@ -11,7 +11,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import EngineError, LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import capture, interface, output, rules
 from netfacts.probe import ask, icmp
@@ -50,18 +49,13 @@ flags("v6.ip6tables", "--ip6tables=false", engines=">=27")
 
 @strike("v6.ip6tables", "the administrator adds the rule that the engine does not", engines="<27")
 def _(stage: Stage) -> None:
-    _ip6tables(stage.host, "-t nat -A POSTROUTING -s", _SUBNET6, "-j MASQUERADE")
+    stage.host.engine.run(f"ip6tables -t nat -A POSTROUTING -s {_SUBNET6} -j MASQUERADE")
 
 
 @strike("v6.ip6tables", "the MASQUERADE rule is deleted", engines=">=27")
 def _(stage: Stage) -> None:
     bridge = stage.network("six").bridge
-    _ip6tables(stage.host, "-t nat -D POSTROUTING -s", _SUBNET6, f"! -o {bridge} -j MASQUERADE")
-
-
-def _ip6tables(host: Host, *words: str) -> None:
-    argv = ["ip6tables", *" ".join(words).split()]
-    host.engine.execute(argv).checked("could not change the IPv6 firewall", LabError)
+    stage.host.engine.run(f"ip6tables -t nat -D POSTROUTING -s {_SUBNET6} ! -o {bridge} -j MASQUERADE")
 
 
 @pytest.mark.fact("v6.auto-subnet")
@@ -131,7 +125,7 @@ flags("v6.default-bridge", "--ipv6=false", engines=">=28")
 def test_forward_policy_stays_where_forwarding_was_on(host: Host, act: Act, claim: Claim) -> None:
     """An engine that manages ip6tables leaves the FORWARD policy at ACCEPT where IPv6 forwarding was on before."""
     host.machine.sysctl(**{"net.ipv6.conf.all.forwarding": "1"})
-    host.engine.execute(["ip6tables", "-P", "FORWARD", "ACCEPT"]).checked("could not set the policy", EngineError)
+    host.engine.run("ip6tables -P FORWARD ACCEPT")
     before = rules(host.engine, family=6).chains["filter", "FORWARD"]
     claim.control(equal("policy before", before, "ACCEPT", control=True))
 
