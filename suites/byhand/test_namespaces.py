@@ -6,7 +6,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import links, named, output
 from netfacts.probe import ask, icmp
@@ -55,24 +54,24 @@ def test_ip_netns_adds_lists_and_deletes(host: Host, act: Act, claim: Claim) -> 
 @strike("netns.add-list-del", "one of the names is unmounted and unlinked")
 def _(stage: Stage) -> None:
     path = stage.host.by_hand.netns("spare").net
-    _run(stage, "umount", path)
-    _run(stage, "rm", path)
+    stage.host.vantage.run(f"umount {path}")
+    stage.host.vantage.run(f"rm {path}")
 
 
 @strike("netns.add-list-del", "one of the names is a file that no namespace is mounted on")
 def _(stage: Stage) -> None:
-    _run(stage, "umount", stage.host.by_hand.netns("kept").net)
+    stage.host.vantage.run(f"umount {stage.host.by_hand.netns('kept').net}")
 
 
 @strike("netns.add-list-del", "the host's own namespace lies on one of the names")
 def _(stage: Stage) -> None:
-    _run(stage, "mount", "--bind", "/proc/1/ns/net", stage.host.by_hand.netns("kept").net)
+    stage.host.vantage.run(f"mount --bind /proc/1/ns/net {stage.host.by_hand.netns('kept').net}")
 
 
 @strike("netns.add-list-del", "something else is mounted on a name, which so can't be deleted")
 def _(stage: Stage) -> None:
     path = stage.host.by_hand.netns("spare").net
-    _run(stage, "mount", "--bind", path, path)
+    stage.host.vantage.run(f"mount --bind {path} {path}")
 
 
 @strike("netns.add-list-del", "somebody has used the name that is not there")
@@ -116,7 +115,7 @@ def _(stage: Stage) -> None:
 
 @strike("netns.docker-not-listed", "the engine's name for the namespace is unmounted")
 def _(stage: Stage) -> None:
-    _run(stage, "umount", str(stage.container("box").said["NetworkSettings"]["SandboxKey"]))
+    stage.host.vantage.run(f"umount {stage.container('box').said['NetworkSettings']['SandboxKey']}")
 
 
 @pytest.mark.fact("netns.lo-down")
@@ -154,7 +153,3 @@ def _(stage: Stage) -> None:
 @strike("netns.lo-down", "lo is not set up in the other namespace")
 def _(stage: Stage) -> None:
     stage.host.by_hand.link_set("lo", up=False, within=stage.host.by_hand.netns("raised"))
-
-
-def _run(stage: Stage, *argv: str) -> None:
-    stage.host.machine.execute(argv).checked("could not change what is mounted", LabError)

@@ -10,7 +10,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import interface, named, output, rules
 from netfacts.observe.link import parse_links
@@ -99,9 +98,7 @@ def _(stage: Stage) -> None:
 
 
 def _lead_to_the_host(stage: Stage) -> None:
-    path = f"{_NAMES}/{stage.container('box').pid}"
-    done = stage.host.machine.execute(["ln", "-sfn", "/proc/1/ns/net", path])
-    done.checked("could not change the link", LabError)
+    stage.host.vantage.run(f"ln -sfn /proc/1/ns/net {_NAMES}/{stage.container('box').pid}")
 
 
 @strike("nullwire.symlink", "another interface is up in the container")
@@ -151,8 +148,8 @@ def _(stage: Stage) -> None:
 
 
 def _mount_in_place_of(stage: Stage, link: str) -> None:
-    for argv in (["rm", f"{_NAMES}/{link}"], ["ip", "netns", "add", link]):
-        stage.host.machine.execute(argv).checked("could not replace the link", LabError)
+    stage.host.vantage.run(f"rm {_NAMES}/{link}")
+    stage.host.vantage.run(f"ip netns add {link}")
 
 
 @strike("nullwire.find-cleanup", "in place of its link, the other container has a namespace mounted")
@@ -208,7 +205,7 @@ def _last(gateway: IPv4Interface) -> IPv4Interface:
 
 @strike("nullwire.works", "the default route is left out")
 def _(stage: Stage) -> None:
-    _ip(stage, "route", "del", "default")
+    stage.container("box").vantage.run("ip route del default")
 
 
 @strike("nullwire.works", "the host's end is left off the bridge")
@@ -225,8 +222,9 @@ def _(stage: Stage) -> None:
 
 @strike("nullwire.works", "the address is of another subnet")
 def _(stage: Stage) -> None:
-    _ip(stage, "addr", "flush", "dev", "eth0")
-    _ip(stage, "addr", "add", str(_SUBNET[2]), "dev", "eth0")
+    box = stage.container("box").vantage
+    box.run("ip addr flush dev eth0")
+    box.run(f"ip addr add {_SUBNET[2]} dev eth0")
 
 
 @strike("nullwire.works", "the rule that masquerades is deleted, and the way back is open")
@@ -234,11 +232,6 @@ def _(stage: Stage) -> None:
     subnet = stage.host.predefined().subnet
     stage.delete_rules("nat", "POSTROUTING", subnet)
     stage.machine("client").route(subnet, stage.host.address)
-
-
-def _ip(stage: Stage, *words: str) -> None:
-    done = stage.host.machine.execute(["ip", *words], net=stage.container("box").vantage.net)
-    done.checked("could not change how the container is wired", LabError)
 
 
 @pytest.mark.fact("nullwire.unmanaged")

@@ -7,7 +7,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Link, gone, links, named, output
 from netfacts.probe import ask, icmp
@@ -215,4 +214,4 @@ def _(stage: Stage) -> None:
 @strike("netns.del-removes-veth", "something else is mounted on a name, which so can't be deleted")
 def _(stage: Stage) -> None:
     path = stage.host.by_hand.netns("busy").net
-    stage.host.machine.execute(["mount", "--bind", path, path]).checked("could not mount", LabError)
+    stage.host.vantage.run(f"mount --bind {path} {path}")

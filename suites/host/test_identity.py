@@ -9,7 +9,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import links, output
 from netfacts.probe import ask, icmp
@@ -80,20 +79,16 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("host.no-own-ip", "the container gets an address on the segment, as a bridged VM of VMware's does")
 def _(stage: Stage) -> None:
-    nic, segment = stage.host.machine.interface(), stage.host.machine.lab.segment("lan").ipv4
-    _ip(stage, "link", "add", "bridged", "link", nic, "type", "macvlan", "mode", "bridge")
-    _ip(stage, "addr", "add", f"{segment[77]}/{segment.prefixlen}", "dev", "bridged")
-    _ip(stage, "link", "set", "bridged", "up")
+    host, segment = stage.host.vantage, stage.host.machine.lab.segment("lan").ipv4
+    host.run(f"ip link add bridged link {host.machine.interface()} type macvlan mode bridge")
+    host.run(f"ip addr add {segment[77]}/{segment.prefixlen} dev bridged")
+    host.run("ip link set bridged up")
 
 
 @strike("host.no-own-ip", "the host's interface gets a second address for the container")
 def _(stage: Stage) -> None:
-    segment = stage.host.machine.lab.segment("lan").ipv4
-    _ip(stage, "addr", "add", f"{segment[77]}/{segment.prefixlen}", "dev", stage.host.machine.interface())
-
-
-def _ip(stage: Stage, *words: str) -> None:
-    stage.host.machine.execute(["ip", *words]).checked("could not change a link", LabError)
+    host, segment = stage.host.vantage, stage.host.machine.lab.segment("lan").ipv4
+    host.run(f"ip addr add {segment[77]}/{segment.prefixlen} dev {host.machine.interface()}")
 
 
 @strike("host.no-own-ip", "docker inspect names the host's address")

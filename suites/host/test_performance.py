@@ -9,7 +9,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import namespaces
 from netfacts.probe import Path, measure, serve_loads
@@ -83,16 +82,13 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     many = [f"-A INPUT -s 192.0.2.1/32 -p tcp -m tcp --dport {port} -j DROP" for port in range(1, 5001)]
     text = "\n".join(["*filter", *many, "COMMIT", ""])
-    restored = stage.host.engine.execute(["iptables-restore", "--noflush"], text=text)
-    restored.checked("could not add the rules", LabError)
+    stage.host.engine.run("iptables-restore --noflush", text=text)
 
 
 @strike("host.performance", "the host shapes what the service in host mode sends")
 def _(stage: Stage) -> None:
-    for words in (
-        "qdisc add dev eth0 root handle 1: htb default 2",
-        "class add dev eth0 parent 1: classid 1:1 htb rate 500mbit",
-        "class add dev eth0 parent 1: classid 1:2 htb rate 30gbit",
-        f"filter add dev eth0 parent 1: protocol ip u32 match ip sport {_OWN_PORT} 0xffff flowid 1:1",
-    ):
-        stage.host.machine.execute(["tc", *words.split()]).checked("could not shape the link", LabError)
+    host = stage.host.vantage
+    host.run("tc qdisc add dev eth0 root handle 1: htb default 2")
+    host.run("tc class add dev eth0 parent 1: classid 1:1 htb rate 500mbit")
+    host.run("tc class add dev eth0 parent 1: classid 1:2 htb rate 30gbit")
+    host.run(f"tc filter add dev eth0 parent 1: protocol ip u32 match ip sport {_OWN_PORT} 0xffff flowid 1:1")

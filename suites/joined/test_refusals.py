@@ -9,7 +9,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.observe import links
 from netfacts.topology import Container, Host, refusal
 from netfacts.verdict import equal, holds
@@ -108,10 +107,9 @@ def _(stage: Stage) -> None:
 
 def _refuse(stage: Stage, option: str, words: str) -> None:
     """Put a client in place that refuses an option; it is found before the engine's own."""
-    machine = stage.host.machine
     path = f"/proc/{stage.host.engine.pid}/root/usr/sbin/docker"
-    machine.agent.call("write", path=path, text=_CLIENT.format(option=option, words=words))
-    machine.execute(["chmod", "755", path]).checked("could not put a client in place", LabError)
+    stage.host.machine.agent.call("write", path=path, text=_CLIENT.format(option=option, words=words))
+    stage.host.vantage.run(f"chmod 755 {path}")
 
 
 @pytest.mark.fact("joined.no-connect")

@@ -11,7 +11,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Route, interface, neighbours, output, routes
 from netfacts.probe import ask, icmp, listen, tcp
@@ -74,16 +73,13 @@ def test_container_is_on_the_segment_with_its_own_mac(host: Host, client: Vantag
 
 @strike("macvlan.basic", "the container's interface is down")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "link", "set", "eth0", "down", net=stage.container("box").vantage.net)
+    stage.container("box").vantage.run("ip link set eth0 down")
 
 
 @strike("macvlan.basic", "the segment's neighbours take the container for its host")
 def _(stage: Stage) -> None:
     mac = interface(stage.host.vantage, "eth0").mac
-    done = stage.machine("client").execute(
-        ["ip", "neigh", "replace", _address(stage.host), "lladdr", mac, "nud", "permanent", "dev", "eth0"]
-    )
-    done.checked("could not set the neighbour", LabError)
+    stage.vantage("client").run(f"ip neigh replace {_address(stage.host)} lladdr {mac} nud permanent dev eth0")
 
 
 @pytest.mark.own_segment
@@ -108,13 +104,10 @@ def test_own_host_does_not_reach_the_container(host: Host, client: Vantage, act:
 
 @strike("macvlan.host-isolated", "the host gets a macvlan interface of its own beside the container's")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "link", "add", "shim", "link", stage.host.machine.interface(), "type", "macvlan", "mode", "bridge")
-    _ip(stage.host, "link", "set", "shim", "up")
-    _ip(stage.host, "route", "add", f"{_address(stage.host)}/32", "dev", "shim", "src", stage.host.address)
-
-
-def _ip(host: Host, *words: str, net: str = "") -> None:
-    host.machine.execute(["ip", *words], net=net).checked("could not change a link", LabError)
+    host = stage.host
+    host.vantage.run(f"ip link add shim link {host.machine.interface()} type macvlan mode bridge")
+    host.vantage.run("ip link set shim up")
+    host.vantage.run(f"ip route add {_address(host)}/32 dev shim src {host.address}")
 
 
 @pytest.mark.own_segment
@@ -166,9 +159,9 @@ def _to(destination: str, found: list[Route]) -> list[str]:
 
 @strike("macvlan.no-gw-default", "the container's default route is deleted", engines="<29")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "route", "del", "default", net=stage.container("box").vantage.net)
+    stage.container("box").vantage.run("ip route del default")
 
 
 @strike("macvlan.no-gw-default", "the container is given a default route", engines=">=29")
 def _(stage: Stage) -> None:
-    _ip(stage.host, "route", "add", "default", "via", str(_SUBNETS[0][1]), net=stage.container("box").vantage.net)
+    stage.container("box").vantage.run(f"ip route add default via {_SUBNETS[0][1]}")

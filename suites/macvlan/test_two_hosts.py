@@ -9,12 +9,11 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.model.lab import LAN, SegmentSpec
 from netfacts.model.verdict import Outcome
 from netfacts.observe import capture, interface, neighbours, output
 from netfacts.probe import ask, icmp, listen, tcp
-from netfacts.topology import Container, Host, Network
+from netfacts.topology import Host, Network
 from netfacts.verdict import equal, holds, seen, source_is
 
 _PORT = 8080
@@ -99,14 +98,15 @@ def _part(segment: SegmentSpec, number: int) -> IPv4Network:
 
 @strike("macvlan.two-hosts", "the second host's container has its interface down")
 def _(stage: Stage) -> None:
-    _ip(stage.container("other", "host2"), "link", "set", "eth0", "down")
+    stage.container("other", "host2").vantage.run("ip link set eth0 down")
 
 
 @strike("macvlan.two-hosts", "the second host's container takes the first's for its host")
 def _(stage: Stage) -> None:
     mac = interface(stage.host.vantage, stage.host.machine.interface()).mac
     address = stage.container("box").address
-    _ip(stage.container("other", "host2"), *f"neigh replace {address} lladdr {mac} nud permanent dev eth0".split())
+    other = stage.container("other", "host2").vantage
+    other.run(f"ip neigh replace {address} lladdr {mac} nud permanent dev eth0")
 
 
 @strike("macvlan.two-hosts", "what the containers send travels in VXLAN between their hosts")
@@ -114,28 +114,23 @@ def _(stage: Stage) -> None:
     host, host2 = stage.hosts["host"], stage.hosts["host2"]
     for here, there, role in ((host, host2, "box"), (host2, host, "other")):
         container = here.find(role)
-        device = interface(container.vantage, "eth0")
+        outside, inside = here.vantage, container.vantage
+        device = interface(inside, "eth0")
         tunnel = f"type vxlan id 77 dstport 4789 local {here.address} remote {there.address} dev eth0"
-        for words in (
-            f"link add tunnel {tunnel}",
-            "link set tunnel up",
-            f"link add inner address {device.mac} link tunnel type macvlan mode bridge",
-            f"link set inner netns {container.pid}",
-        ):
-            here.machine.execute(["ip", *words.split()]).checked("could not build the tunnel", LabError)
-        for words in (
-            "link del eth0",
-            "link set inner name eth0 up",
-            f"addr add {device.ipv4[0]} dev eth0",
-        ):
-            _ip(container, *words.split())
+        outside.run(f"ip link add tunnel {tunnel}")
+        outside.run("ip link set tunnel up")
+        outside.run(f"ip link add inner address {device.mac} link tunnel type macvlan mode bridge")
+        outside.run(f"ip link set inner netns {container.pid}")
+        inside.run("ip link del eth0")
+        inside.run("ip link set inner name eth0 up")
+        inside.run(f"ip addr add {device.ipv4[0]} dev eth0")
 
 
 # Before 28 the third container's MAC would be the same, too, and macvlan has each but once on a parent.
 @strike("macvlan.two-hosts", "the two have one and the same MAC", engines=">=28")
 def _(stage: Stage) -> None:
     mac = interface(stage.container("box").vantage, "eth0").mac
-    _ip(stage.container("other", "host2"), "link", "set", "eth0", "address", mac)
+    stage.container("other", "host2").vantage.run(f"ip link set eth0 address {mac}")
 
 
 @tamper("macvlan.two-hosts", "the second engine ignores --ip-range")
@@ -151,8 +146,3 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @tamper("macvlan.two-hosts", "the second engine gives a container another address than one that is given already")
 def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"address": ""}
-
-
-def _ip(container: Container, *words: str) -> None:
-    done = container.engine.machine.execute(["ip", *words], net=container.vantage.net)
-    done.checked("could not change a container's link", LabError)

@@ -7,7 +7,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import processes, sysctl
 from netfacts.probe import ask, listen, tcp
@@ -179,8 +178,8 @@ def test_docker_proxy_is_handed_its_socket(host: Host, act: Act, claim: Claim) -
 def _(stage: Stage) -> None:
     machine = stage.host.machine
     machine.kill(*(proxy.pid for proxy in processes(machine, name="docker-proxy")))
-    command = "(exec -a docker-proxy sh -c 'sleep 60; true' -use-listen-fd) </dev/null >/dev/null 2>&1 &"
-    machine.execute(["bash", "-c", command]).checked("could not start a stand-in", LabError)
+    stand_in = "(exec -a docker-proxy sh -c 'sleep 60; true' -use-listen-fd) </dev/null >/dev/null 2>&1 &"
+    stage.host.vantage.run(f'bash -c "{stand_in}"')
 
 
 @strike("proxy.use-listen-fd", "docker-proxy is killed", engines=">=28")
