@@ -11,7 +11,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.observe import interface, links, output, routes
 from netfacts.topology import Container, Host, refusal
 from netfacts.verdict import equal, holds
@@ -42,9 +41,7 @@ flags("route.default-gw", "--bip=10.77.0.1/24", "--default-gateway=10.77.0.254")
 
 @strike("route.default-gw", "the container's default route points at eth0 itself, without a next hop")
 def _(stage: Stage) -> None:
-    box = stage.container("box").vantage
-    done = box.machine.execute(["ip", "route", "replace", "default", "dev", "eth0"], net=box.net)
-    done.checked("could not replace the default route", LabError)
+    stage.container("box").vantage.run("ip route replace default dev eth0")
 
 
 @pytest.mark.fact("ipam.lowest-first")
@@ -122,9 +119,8 @@ def _(stage: Stage) -> None:
 
 def _replace_address(stage: Stage, address: str) -> None:
     box = stage.container("box").vantage
-    for words in (["flush", "dev", "eth0"], ["add", address, "dev", "eth0"]):
-        done = box.machine.execute(["ip", "addr", *words], net=box.net)
-        done.checked("could not change the container's address", LabError)
+    box.run("ip addr flush dev eth0")
+    box.run(f"ip addr add {address} dev eth0")
 
 
 @pytest.mark.fact("docker0.same-subnet")

@@ -10,11 +10,10 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Link, Packet, capture, interface, output
 from netfacts.probe import ask, icmp
-from netfacts.topology import Container, Host, Network
+from netfacts.topology import Host, Network
 from netfacts.verdict import different, equal, holds, seen
 
 _PREFIX = "02:42"
@@ -36,12 +35,12 @@ def test_mac_of_docker0_starts_with_02_42(host: Host, act: Act, claim: Claim) ->
 
 @strike("docker0.mac", "docker0 is given another MAC address", engines="<28")
 def _(stage: Stage) -> None:
-    _give(stage, "docker0", _FOREIGN)
+    stage.host.vantage.run(f"ip link set docker0 address {_FOREIGN}")
 
 
 @strike("docker0.mac", "docker0 is given a MAC address as older engines make it", engines=">=28")
 def _(stage: Stage) -> None:
-    _give(stage, "docker0", f"{_PREFIX}:11:22:33:44")
+    stage.host.vantage.run(f"ip link set docker0 address {_PREFIX}:11:22:33:44")
 
 
 @pytest.mark.fact("mac.from-ip")
@@ -69,13 +68,13 @@ def _derived(link: Link) -> str:
 
 @strike("mac.from-ip", "the container's eth0 is given another MAC address", engines="<28")
 def _(stage: Stage) -> None:
-    _give(stage, "eth0", _FOREIGN, of=stage.container("box"))
+    stage.container("box").vantage.run(f"ip link set eth0 address {_FOREIGN}")
 
 
 @strike("mac.from-ip", "the container's eth0 is given the MAC address that older engines make", engines=">=28")
 def _(stage: Stage) -> None:
-    box = stage.container("box")
-    _give(stage, "eth0", _derived(interface(box.vantage, "eth0")), of=box)
+    box = stage.container("box").vantage
+    box.run(f"ip link set eth0 address {_derived(interface(box, 'eth0'))}")
 
 
 @pytest.mark.fact("garp.on-start")
@@ -149,16 +148,9 @@ def test_restarted_container_has_a_mac_of_its_own(host: Host, act: Act, claim: C
 @strike("restart.mac", "the restarted container is given the other's MAC address", engines="!=25.0.0")
 def _(stage: Stage) -> None:
     second = interface(stage.container("second").vantage, "eth0")
-    _give(stage, "eth0", second.mac, of=stage.container("first"))
+    stage.container("first").vantage.run(f"ip link set eth0 address {second.mac}")
 
 
 @strike("restart.mac", "the restarted container is given a MAC address of its own", engines="==25.0.0")
 def _(stage: Stage) -> None:
-    _give(stage, "eth0", _FOREIGN, of=stage.container("first"))
-
-
-def _give(stage: Stage, link: str, mac: str, *, of: Container | None = None) -> None:
-    """Give a link of the host, or of a container, this MAC address."""
-    argv = ["ip", "link", "set", link, "address", mac]
-    done = stage.host.machine.execute(argv, net=of.vantage.net if of else "")
-    done.checked(f"could not give {link} another MAC address", LabError)
+    stage.container("first").vantage.run(f"ip link set eth0 address {_FOREIGN}")

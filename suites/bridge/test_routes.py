@@ -7,7 +7,6 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import interface, links, neighbours, output, routes
 from netfacts.probe import ask, icmp, listen, tcp
@@ -49,13 +48,12 @@ def _(stage: Stage) -> None:
 
 @strike("docker0.route", "the host sends from the address of its own network")
 def _(stage: Stage) -> None:
-    _route(stage, "replace", "src", stage.host.address)
+    _route(stage, "replace", f"src {stage.host.address}")
 
 
-def _route(stage: Stage, verb: str, *words: str) -> None:
+def _route(stage: Stage, verb: str, more: str = "") -> None:
     (docker0,) = interface(stage.host.vantage, _BRIDGE).ipv4
-    argv = ["ip", "route", verb, str(docker0.network), "dev", _BRIDGE, "proto", "kernel", "scope", "link", *words]
-    stage.host.machine.execute(argv).checked("could not change the route", LabError)
+    stage.host.vantage.run(f"ip route {verb} {docker0.network} dev {_BRIDGE} proto kernel scope link {more}")
 
 
 @pytest.mark.fact("route.default-to-veth")
@@ -86,12 +84,9 @@ def _table(vantage: Vantage) -> str:
 
 @strike("route.default-to-veth", "the host's end has an address, and the default route leads there")
 def _(stage: Stage) -> None:
-    box, address = stage.container("box").vantage, "203.0.113.9"
+    address = "203.0.113.9"
     stage.host.machine.netlink.do("addr", "add", index=_host_end(stage), address=address, prefixlen=32)
-    done = box.machine.execute(
-        ["ip", "route", "replace", "default", "via", address, "dev", "eth0", "onlink"], net=box.net
-    )
-    done.checked("could not replace the default route", LabError)
+    stage.container("box").vantage.run(f"ip route replace default via {address} dev eth0 onlink")
 
 
 @strike("route.default-to-veth", "the host's end of the pair is taken off docker0, and answers for the gateway itself")

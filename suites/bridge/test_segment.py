@@ -8,7 +8,6 @@ from fixtures.claim import Act, Claim
 from fixtures.labs import AddRoute
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import interface, links, neighbours, output, sysctl
 from netfacts.probe import ask, icmp
@@ -47,11 +46,9 @@ def _(stage: Stage) -> None:
 
 @strike("docker0.l2-domain", "docker0 keeps its ports apart, and the host routes between them")
 def _(stage: Stage) -> None:
-    machine = stage.host.machine
     for port in (link.name for link in links(stage.host.vantage) if link.master == _BRIDGE):
-        done = machine.execute(["ip", "link", "set", port, "type", "bridge_slave", "isolated", "on"])
-        done.checked("could not isolate a port", LabError)
-    machine.sysctl(**{f"net.ipv4.conf.{_BRIDGE}.proxy_arp_pvlan": "1"})
+        stage.host.vantage.run(f"ip link set {port} type bridge_slave isolated on")
+    stage.host.machine.sysctl(**{f"net.ipv4.conf.{_BRIDGE}.proxy_arp_pvlan": "1"})
 
 
 @pytest.mark.own_segment

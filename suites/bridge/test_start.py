@@ -9,7 +9,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
-from netfacts.model.errors import LabError
 from netfacts.observe import Link, interface, links, output, routes
 from netfacts.topology import Host
 from netfacts.verdict import equal
@@ -57,8 +56,8 @@ def _ports(host: Host, *, besides: Sequence[Link] = ()) -> list[Link]:
 
 @strike("ipam.sequence-of-start", "a veth is a port of docker0 when the container has only been created")
 def _(stage: Stage) -> None:
-    _ip(stage, "link", "add", "stray0", "type", "veth", "peer", "name", "stray1")
-    _ip(stage, "link", "set", "stray0", "master", _BRIDGE)
+    stage.host.vantage.run("ip link add stray0 type veth peer name stray1")
+    stage.host.vantage.run(f"ip link set stray0 master {_BRIDGE}")
 
 
 @strike("ipam.sequence-of-start", "the engine names an address of a container that was only created")
@@ -76,7 +75,7 @@ def _(stage: Stage) -> None:
     def leave(said: object) -> object:
         stage.container("box").refresh()
         for port in _ports(stage.host):
-            _ip(stage, "link", "set", port.name, "nomaster")
+            stage.host.vantage.run(f"ip link set {port.name} nomaster")
         return said
 
     stage.forge("/start", leave)
@@ -84,23 +83,19 @@ def _(stage: Stage) -> None:
 
 @strike("ipam.sequence-of-start", "the engine sets no default route")
 def _(stage: Stage) -> None:
-    _undo_at_start(stage, "route", "del", "default")
+    _undo_at_start(stage, "ip route del default")
 
 
 @strike("ipam.sequence-of-start", "the engine gives no address")
 def _(stage: Stage) -> None:
-    _undo_at_start(stage, "addr", "flush", "dev", "eth0")
+    _undo_at_start(stage, "ip addr flush dev eth0")
 
 
-def _undo_at_start(stage: Stage, *words: str) -> None:
+def _undo_at_start(stage: Stage, command: str) -> None:
     def undo(said: object) -> object:
         box = stage.container("box")
         box.refresh()
-        _ip(stage, *words, net=box.vantage.net)
+        box.vantage.run(command)
         return said
 
     stage.forge("/start", undo)
-
-
-def _ip(stage: Stage, *words: str, net: str = "") -> None:
-    stage.host.machine.execute(["ip", *words], net=net).checked("could not change links", LabError)

@@ -9,7 +9,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
-from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import interface, links, output
 from netfacts.probe import Answer, ask, icmp
@@ -91,17 +90,12 @@ def test_docker0_has_no_spanning_tree_and_an_id_of_its_mac(host: Host, act: Act,
 
 @strike("docker0.stp-off", "somebody switches spanning tree on")
 def _(stage: Stage) -> None:
-    _set(stage, "stp_state", "1")
+    stage.host.vantage.run(f"ip link set {_BRIDGE} type bridge stp_state 1")
 
 
 @strike("docker0.stp-off", "somebody gives the bridge another priority")
 def _(stage: Stage) -> None:
-    _set(stage, "priority", "4096")
-
-
-def _set(stage: Stage, option: str, value: str) -> None:
-    done = stage.host.machine.execute(["ip", "link", "set", _BRIDGE, "type", "bridge", option, value])
-    done.checked(f"could not set {option} of docker0", LabError)
+    stage.host.vantage.run(f"ip link set {_BRIDGE} type bridge priority 4096")
 
 
 @pytest.mark.fact("mtu.1500")
@@ -141,5 +135,4 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("mtu.1500", "the container's eth0 is given an MTU of 1501")
 def _(stage: Stage) -> None:
-    box = stage.container("box").vantage
-    box.machine.execute(["ip", "link", "set", "eth0", "mtu", "1501"], net=box.net).checked("could not set it", LabError)
+    stage.container("box").vantage.run("ip link set eth0 mtu 1501")

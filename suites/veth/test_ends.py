@@ -11,7 +11,7 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
-from netfacts.model.errors import LabError, ProbeError
+from netfacts.model.errors import ProbeError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import Capture, Link, capture, interface, links, namespaces, output, routes
 from netfacts.probe import ask, icmp
@@ -63,13 +63,9 @@ def _(stage: Stage) -> None:
 
 
 def _rename(vantage: Vantage, link: str, name: str) -> None:
-    for words in (["set", link, "down"], ["set", link, "name", name], ["set", name, "up"]):
-        _ip(vantage, "link", *words)
-
-
-def _ip(vantage: Vantage, *words: str) -> None:
-    done = vantage.machine.execute(["ip", *words], net=vantage.net)
-    done.checked("could not change a link", LabError)
+    vantage.run(f"ip link set {link} down")
+    vantage.run(f"ip link set {link} name {name}")
+    vantage.run(f"ip link set {name} up")
 
 
 @pytest.mark.fact("iface.eth0-private")
@@ -113,8 +109,7 @@ def test_container_has_a_network_namespace_of_its_own(host: Host, act: Act, clai
 
 def _nat(host: Host, vantage: Vantage) -> list[str]:
     """The rules of the table nat in the network namespace of a vantage, but for the policies that each has."""
-    engines = f"/proc/{host.engine.pid}/ns/mnt"
-    done = vantage.machine.execute(["iptables", "-t", "nat", "-S"], net=vantage.net, mnt=engines)
+    done = host.engine.execute(["iptables", "-t", "nat", "-S"], net=vantage.net)
     lines = done.checked("could not read the table nat", ProbeError).out.splitlines()
     return [line for line in lines if not line.startswith("-P ")]
 
@@ -140,25 +135,23 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("iface.eth0-private", "eth0 is moved to the host")
 def _(stage: Stage) -> None:
-    _rename(stage.container("box").vantage, "eth0", "moved0")
-    _ip(stage.container("box").vantage, "link", "set", "moved0", "netns", "1")
+    box = stage.container("box").vantage
+    _rename(box, "eth0", "moved0")
+    box.run("ip link set moved0 netns 1")
 
 
 @strike("iface.eth0-private", "a device and a route of the host's are in the container as well")
 def _(stage: Stage) -> None:
     box, bridge = stage.container("box").vantage, interface(stage.host.vantage, _BRIDGE)
-    _ip(box, "link", "add", _BRIDGE, "type", "bridge")
-    _ip(box, "address", "add", str(bridge.ipv4[0]), "dev", _BRIDGE)
-    _ip(box, "link", "set", _BRIDGE, "up")
+    box.run(f"ip link add {_BRIDGE} type bridge")
+    box.run(f"ip address add {bridge.ipv4[0]} dev {_BRIDGE}")
+    box.run(f"ip link set {_BRIDGE} up")
 
 
 @strike("iface.eth0-private", "a NAT rule of the host's is in the container as well")
 def _(stage: Stage) -> None:
-    box = stage.container("box").vantage
     rule = next(rule for rule in _nat(stage.host, stage.host.vantage) if "-j MASQUERADE" in rule)
-    engines = f"/proc/{stage.host.engine.pid}/ns/mnt"
-    done = box.machine.execute(["iptables", "-t", "nat", *rule.split()], net=box.net, mnt=engines)
-    done.checked("could not add a rule", LabError)
+    stage.host.engine.run(f"iptables -t nat {rule}", net=stage.container("box").vantage.net)
 
 
 @pytest.mark.fact("veth.removed-on-stop")
@@ -264,19 +257,19 @@ def _passed(wire: Capture, box: Container, way: str) -> list[tuple[str, bytes]]:
 
 @strike("veth.carries", "the host's end is set down")
 def _(stage: Stage) -> None:
-    _ip(stage.host.vantage, "link", "set", _host_end(stage.host, stage.container("box")), "down")
+    stage.host.vantage.run(f"ip link set {_host_end(stage.host, stage.container('box'))} down")
 
 
 @strike("veth.carries", "the host's end takes small packets only")
 def _(stage: Stage) -> None:
-    _ip(stage.host.vantage, "link", "set", _host_end(stage.host, stage.container("box")), "mtu", "68")
+    stage.host.vantage.run(f"ip link set {_host_end(stage.host, stage.container('box'))} mtu 68")
 
 
 @strike("veth.carries", "the container's end takes small packets only")
 def _(stage: Stage) -> None:
-    _ip(stage.container("box").vantage, "link", "set", "eth0", "mtu", "68")
+    stage.container("box").vantage.run("ip link set eth0 mtu 68")
 
 
 @strike("veth.carries", "docker0 remembers nobody, and sends everything to all")
 def _(stage: Stage) -> None:
-    _ip(stage.host.vantage, "link", "set", _BRIDGE, "type", "bridge", "ageing_time", "0")
+    stage.host.vantage.run(f"ip link set {_BRIDGE} type bridge ageing_time 0")

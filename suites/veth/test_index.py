@@ -6,7 +6,6 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
-from netfacts.model.errors import LabError
 from netfacts.observe import interface, output
 from netfacts.topology import Host
 from netfacts.verdict import holds
@@ -36,22 +35,15 @@ def test_two_ends_of_a_pair_have_indexes_that_follow_each_other(host: Host, act:
 
 @strike("veth.adjacent-index", "the pair is made anew, with eth0 inside the container from the start", engines="<28")
 def _(stage: Stage) -> None:
-    pid = stage.container("box").pid
-    _link(stage, "del", "dev", "eth0", inside=True)
-    _link(stage, "add", "nf0", "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+    box = stage.container("box")
+    box.vantage.run("ip link del dev eth0")
+    stage.host.vantage.run(f"ip link add nf0 type veth peer name eth0 netns {box.pid}")
 
 
 @strike("veth.adjacent-index", "the pair is made anew on the host, and one end moved to the container", engines=">=28")
 def _(stage: Stage) -> None:
-    pid = stage.container("box").pid
-    _link(stage, "del", "dev", "eth0", inside=True)
-    _link(stage, "add", "nf0", "type", "veth", "peer", "name", "nf1")
-    _link(stage, "set", "nf1", "netns", str(pid))
-    _link(stage, "set", "nf1", "name", "eth0", inside=True)
-
-
-def _link(stage: Stage, *words: str, inside: bool = False) -> None:
-    """Change links of the host, or inside the container."""
     box = stage.container("box")
-    done = stage.host.machine.execute(["ip", "link", *words], net=box.vantage.net if inside else "")
-    done.checked("could not change a link", LabError)
+    box.vantage.run("ip link del dev eth0")
+    stage.host.vantage.run("ip link add nf0 type veth peer name nf1")
+    stage.host.vantage.run(f"ip link set nf1 netns {box.pid}")
+    box.vantage.run("ip link set nf1 name eth0")
