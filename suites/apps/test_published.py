@@ -93,8 +93,8 @@ def _divert(stage: Stage, container: Container, port: int) -> None:
     image, command = str(container.said["Config"]["Image"]), container.said["Config"]["Cmd"]
     other = stage.host.container("other", image=image, command=command, publish={f"{port}/tcp": port + 1})
     serving(other.vantage, port)
-    matched = ("-p", "tcp", "-d", stage.host.address, "--dport", str(port))
-    stage.iptables("-t", "nat", "-I", "PREROUTING", *matched, "-j", "DNAT", "--to", f"{other.address}:{port}")
+    matched = f"-p tcp -d {stage.host.address} --dport {port}"
+    stage.host.engine.run(f"iptables -t nat -I PREROUTING {matched} -j DNAT --to {other.address}:{port}")
 
 
 @pytest.mark.fact("app.mysql-published")

@@ -303,4 +303,4 @@ def _(stage: Stage) -> None:
 @strike("nullwire.unmanaged", "the engine drops what others send to the address")
 def _(stage: Stage) -> None:
     network = stage.network("net")
-    stage.iptables("-t", "raw", "-A", "PREROUTING", "-d", str(_SUBNET[3]), "!", "-i", network.bridge, "-j", "DROP")
+    stage.host.engine.run(f"iptables -t raw -A PREROUTING -d {_SUBNET[3]} ! -i {network.bridge} -j DROP")

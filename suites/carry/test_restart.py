@@ -221,12 +221,12 @@ def test_rules_of_an_administrator_stay_first(
 
 @strike("carry.restart-docker-user", "DOCKER-USER is flushed")
 def _(stage: Stage) -> None:
-    stage.iptables("-F", "DOCKER-USER")
+    stage.host.engine.run("iptables -F DOCKER-USER")
 
 
 @strike("carry.restart-docker-user", "another rule comes before DOCKER-USER")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "FORWARD", "-i", "eth0", "-j", "ACCEPT")
+    stage.host.engine.run("iptables -I FORWARD -i eth0 -j ACCEPT")
 
 
 @pytest.mark.fact("carry.restart-isolation")
@@ -251,8 +251,8 @@ def test_networks_are_still_apart(host: Host, act: Act, claim: Claim, takeover: 
 
 @strike("carry.restart-isolation", "the firewall accepts whatever is forwarded")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-j", "ACCEPT")
-    stage.iptables("-t", "raw", "-I", "PREROUTING", "-j", "ACCEPT")
+    stage.host.engine.run("iptables -I DOCKER-USER -j ACCEPT")
+    stage.host.engine.run("iptables -t raw -I PREROUTING -j ACCEPT")
 
 
 @strike("carry.restart-isolation", "the network's bridge is down")

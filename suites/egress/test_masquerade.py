@@ -121,7 +121,7 @@ def _expose_sources(stage: Stage) -> None:
     subnet = stage.host.predefined().subnet
     stage.delete_rules("nat", "POSTROUTING", subnet)
     # From 28 on, the raw table drops whatever comes to a container's address from another interface.
-    stage.iptables("-t", "raw", "-F", "PREROUTING")
+    stage.host.engine.run("iptables -t raw -F PREROUTING")
     stage.machine("client").route(subnet, stage.host.address)
 
 
@@ -212,7 +212,7 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     subnet = stage.network("net").subnet
     stage.delete_rules("nat", "POSTROUTING", f"-s {subnet} ")
-    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-s", subnet, "!", "-d", subnet, "-j", "MASQUERADE")
+    stage.host.engine.run(f"iptables -t nat -A POSTROUTING -s {subnet} ! -d {subnet} -j MASQUERADE")
 
 
 @tamper("bridge.masquerade-meaning", "the engine makes networks without masquerading")
@@ -240,4 +240,4 @@ def test_containers_on_one_bridge_see_each_others_addresses(host: Host, act: Act
 
 @strike("bridge.masq-not-intra", "the MASQUERADE rule no longer spares the bridge itself")
 def _(stage: Stage) -> None:
-    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-s", stage.host.predefined().subnet, "-j", "MASQUERADE")
+    stage.host.engine.run(f"iptables -t nat -A POSTROUTING -s {stage.host.predefined().subnet} -j MASQUERADE")

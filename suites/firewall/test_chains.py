@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from fixtures.claim import Act, Claim
@@ -41,9 +43,9 @@ def test_bridge_rules_stand_in_a_chain_of_the_engines_own(host: Host, act: Act, 
 
 @strike("firewall.docker-forward", "the rules of FORWARD move to DOCKER-FORWARD", engines="<28.0.1")
 def _(stage: Stage) -> None:
-    stage.iptables("-N", "DOCKER-FORWARD")
+    stage.host.engine.run("iptables -N DOCKER-FORWARD")
     _move(stage, "FORWARD", "DOCKER-FORWARD")
-    stage.iptables("-A", "FORWARD", "-j", "DOCKER-FORWARD")
+    stage.host.engine.run("iptables -A FORWARD -j DOCKER-FORWARD")
 
 
 @strike("firewall.docker-forward", "the rules of DOCKER-FORWARD move to FORWARD", engines=">=28.0.1")
@@ -61,8 +63,9 @@ def _move(stage: Stage, source: str, target: str) -> None:
     if not found:
         raise LabError(f"the chain {source} has no rules", where=stage.host.name)
     for rule in found:
-        stage.iptables("-A", target, *rule.spec)
-        stage.iptables("-D", source, *rule.spec)
+        spec = shlex.join(rule.spec)
+        stage.host.engine.run(f"iptables -A {target} {spec}")
+        stage.host.engine.run(f"iptables -D {source} {spec}")
 
 
 @pytest.mark.fact("firewall.docker-user-return")
@@ -90,15 +93,15 @@ def test_docker_user_is_made_with_a_return_at_its_end(host: Host, act: Act, clai
 
 @strike("firewall.docker-user-return", "the chain is there, with a rule after its RETURN", engines="<28.2.2")
 def _(stage: Stage) -> None:
-    _leave_behind(stage, ["-j", "RETURN"], ["-i", "eth0", "-j", "ACCEPT"])
+    _leave_behind(stage, "-j RETURN", "-i eth0 -j ACCEPT")
 
 
 @strike("firewall.docker-user-return", "the chain is there, as an older engine left it", engines=">=28.2.2")
 def _(stage: Stage) -> None:
-    _leave_behind(stage, ["-j", "RETURN"])
+    _leave_behind(stage, "-j RETURN")
 
 
-def _leave_behind(stage: Stage, *specs: list[str]) -> None:
-    stage.iptables("-N", "DOCKER-USER")
+def _leave_behind(stage: Stage, *specs: str) -> None:
+    stage.host.engine.run("iptables -N DOCKER-USER")
     for spec in specs:
-        stage.iptables("-A", "DOCKER-USER", *spec)
+        stage.host.engine.run(f"iptables -A DOCKER-USER {spec}")

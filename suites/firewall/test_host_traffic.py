@@ -50,15 +50,11 @@ def _gateway(host: Host) -> str:
 
 @strike("firewall.host-untranslated", "what the host sends to the container is given another of its addresses")
 def _(stage: Stage) -> None:
-    stage.iptables(
-        *("-t", "nat", "-I", "POSTROUTING", "-d", stage.container("web").address),
-        *("-j", "SNAT", "--to-source", stage.host.address),
-    )
+    web, other = stage.container("web").address, stage.host.address
+    stage.host.engine.run(f"iptables -t nat -I POSTROUTING -d {web} -j SNAT --to-source {other}")
 
 
 @strike("firewall.host-untranslated", "what the container sends to the host is given docker0's address")
 def _(stage: Stage) -> None:
-    stage.iptables(
-        *("-t", "nat", "-I", "INPUT", "-s", stage.container("web").address),
-        *("-j", "SNAT", "--to-source", _gateway(stage.host)),
-    )
+    web, other = stage.container("web").address, _gateway(stage.host)
+    stage.host.engine.run(f"iptables -t nat -I INPUT -s {web} -j SNAT --to-source {other}")

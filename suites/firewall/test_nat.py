@@ -38,7 +38,7 @@ def _(stage: Stage) -> None:
 
 @strike("firewall.own-port-masquerade", "the rule is added", engines=">=28")
 def _(stage: Stage) -> None:
-    stage.iptables("-t", "nat", *_own_port(stage.container("web").address).split())
+    stage.host.engine.run(f"iptables -t nat {_own_port(stage.container('web').address)}")
 
 
 flags("firewall.own-port-masquerade", "--userland-proxy=false", engines=">=28")
@@ -73,4 +73,4 @@ def _(stage: Stage) -> None:
 @strike("firewall.skip-dnat", "the rules are added", engines=">=29")
 def _(stage: Stage) -> None:
     for network in (stage.host.predefined(), stage.network("user")):
-        stage.iptables("-t", "nat", "-I", "DOCKER", "-i", network.bridge, "-j", "RETURN")
+        stage.host.engine.run(f"iptables -t nat -I DOCKER -i {network.bridge} -j RETURN")

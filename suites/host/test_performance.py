@@ -74,8 +74,7 @@ def _(stage: Stage) -> None:
     proxied = stage.host.container("proxied", publish={f"{_PORT}/tcp": other})
     serve_loads(proxied.vantage, _PORT, urgent=True)
     stage.delete_rules("nat", "DOCKER", f" {proxied.address}:")
-    to_proxy = ["-j", "REDIRECT", "--to-ports", str(other)]
-    stage.iptables("-t", "nat", "-I", "PREROUTING", "-p", "tcp", "--dport", str(_OWN_PORT), *to_proxy)
+    stage.host.engine.run(f"iptables -t nat -I PREROUTING -p tcp --dport {_OWN_PORT} -j REDIRECT --to-ports {other}")
 
 
 @strike("host.performance", "the host's firewall has thousands of rules for what comes to the host itself")

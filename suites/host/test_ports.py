@@ -179,23 +179,13 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("host.publish-ignored", "a relay serves the published port all the same")
 def _(stage: Stage) -> None:
-    to_web = ("-o", "lo", "-p", "tcp", "--dport", str(_HOST_PORT), "-j", "REDIRECT", "--to-ports", str(_PORT))
-    stage.iptables("-t", "nat", "-I", "OUTPUT", *to_web)
+    stage.host.engine.run(f"iptables -t nat -I OUTPUT -o lo -p tcp --dport {_HOST_PORT} -j REDIRECT --to-ports {_PORT}")
 
 
 @strike("host.publish-ignored", "the engine has made a DNAT rule for it")
 def _(stage: Stage) -> None:
-    to_web = (
-        "-p",
-        "tcp",
-        "--dport",
-        str(_HOST_PORT),
-        "-j",
-        "DNAT",
-        "--to-destination",
-        f"{stage.host.address}:{_PORT}",
-    )
-    stage.iptables("-t", "nat", "-A", "DOCKER", *to_web)
+    target = f"{stage.host.address}:{_PORT}"
+    stage.host.engine.run(f"iptables -t nat -A DOCKER -p tcp --dport {_HOST_PORT} -j DNAT --to-destination {target}")
 
 
 @strike("host.publish-ignored", "the service has ended")

@@ -74,7 +74,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("host.ipc-claim", "the host's firewall rejects what comes over lo")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "INPUT", "-i", "lo", "-p", "tcp", "-j", "REJECT")
+    stage.host.engine.run("iptables -I INPUT -i lo -p tcp -j REJECT")
 
 
 @pytest.mark.fact("host.can-config-host-net")
@@ -186,4 +186,4 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @strike("host.security", "the host's traffic is sent to the other container, too")
 def _(stage: Stage) -> None:
     other = stage.container("other")
-    stage.iptables("-t", "mangle", "-A", "OUTPUT", "-p", "icmp", "-j", "TEE", "--gateway", other.address)
+    stage.host.engine.run(f"iptables -t mangle -A OUTPUT -p icmp -j TEE --gateway {other.address}")

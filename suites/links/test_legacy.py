@@ -158,7 +158,7 @@ flags("link.exclusive-claim", "--icc=false")
 @strike("link.exclusive-claim", "the source's exposed port is closed to all but the recipient")
 def _(stage: Stage) -> None:
     recipient = stage.container("recipient").address
-    stage.iptables("-I", "DOCKER-USER", "-p", "tcp", "--dport", str(EXPOSED[0]), "!", "-s", recipient, "-j", "DROP")
+    stage.host.engine.run(f"iptables -I DOCKER-USER -p tcp --dport {EXPOSED[0]} ! -s {recipient} -j DROP")
 
 
 @pytest.mark.fact("link.source-running")

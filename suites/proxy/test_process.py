@@ -110,10 +110,11 @@ def _(stage: Stage) -> None:
 @strike("proxy.handles-traffic", "DNAT serves the host's loopback, too")
 def _(stage: Stage) -> None:
     target = f"{stage.container('web').address}:{_PORT}"
-    to_web = ("-d", "127.0.0.1", "-p", "tcp", "--dport", str(_HOST_PORT), "-j", "DNAT", "--to-destination", target)
-    stage.iptables("-t", "nat", "-A", "OUTPUT", *to_web)
+    stage.host.engine.run(
+        f"iptables -t nat -A OUTPUT -d 127.0.0.1 -p tcp --dport {_HOST_PORT} -j DNAT --to-destination {target}"
+    )
     bridge = stage.host.predefined().bridge
-    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-s", "127.0.0.1", "-o", bridge, "-j", "MASQUERADE")
+    stage.host.engine.run(f"iptables -t nat -A POSTROUTING -s 127.0.0.1 -o {bridge} -j MASQUERADE")
     stage.host.machine.sysctl(**{f"net.ipv4.conf.{bridge}.route_localnet": "1"})
 
 

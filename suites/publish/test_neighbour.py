@@ -61,12 +61,12 @@ def _let_loopback_out(client: Vantage) -> None:
 
 @strike("publish.localhost-neighbour", "the host drops what comes from outside for its containers", engines="<28")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-i", "eth0", "-j", "DROP")
+    stage.host.engine.run("iptables -I DOCKER-USER -i eth0 -j DROP")
 
 
 @strike("publish.localhost-neighbour", "the raw table drops nothing", engines=">=28")
 def _(stage: Stage) -> None:
-    stage.iptables("-t", "raw", "-F", "PREROUTING")
+    stage.host.engine.run("iptables -t raw -F PREROUTING")
 
 
 @strike("publish.localhost-neighbour", "the raw table lets pass what is for 127.0.0.1", engines=">=28")

@@ -51,7 +51,7 @@ def _(stage: Stage) -> None:
 
 @strike("publish.basic", "DOCKER-USER drops what comes from outside")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-i", "eth0", "-j", "DROP")
+    stage.host.engine.run("iptables -I DOCKER-USER -i eth0 -j DROP")
 
 
 @tamper("publish.basic", "the engine ignores -p")
@@ -97,8 +97,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 @strike("publish.localhost-ip-format", "the port's DNAT rule forgets its host address")
 def _(stage: Stage) -> None:
     target = f"{stage.container('web').address}:{_PORT}"
-    to_web = ("-p", "tcp", "--dport", str(_HOST_PORT), "-j", "DNAT", "--to-destination", target)
-    stage.iptables("-t", "nat", "-A", "DOCKER", *to_web)
+    stage.host.engine.run(f"iptables -t nat -A DOCKER -p tcp --dport {_HOST_PORT} -j DNAT --to-destination {target}")
 
 
 @strike("publish.localhost-ip-format", "the DNAT rule is deleted and docker-proxy is killed")
@@ -181,7 +180,7 @@ def _(stage: Stage) -> None:
 @strike("publish.client-source", "the host masquerades what it sends to its containers")
 def _(stage: Stage) -> None:
     bridge = stage.host.predefined().bridge
-    stage.iptables("-t", "nat", "-A", "POSTROUTING", "-o", bridge, "-j", "MASQUERADE")
+    stage.host.engine.run(f"iptables -t nat -A POSTROUTING -o {bridge} -j MASQUERADE")
 
 
 @strike("publish.client-source", "programs of the host's answer in the container's place")

@@ -110,12 +110,10 @@ def _(stage: Stage) -> None:
 
 @strike("isolation.gateway-leak", "containers are masqueraded before the host itself")
 def _(stage: Stage) -> None:
-    stage.iptables(
-        "-t", "nat", "-I", "INPUT", "-s", stage.container("box").address, "-j", "SNAT", "--to", "203.0.113.9"
-    )
+    stage.host.engine.run(f"iptables -t nat -I INPUT -s {stage.container('box').address} -j SNAT --to 203.0.113.9")
 
 
 def _reject(stage: Stage) -> None:
     for link in links(stage.host.vantage):
         if link.kind == "bridge":
-            stage.iptables("-I", "INPUT", "-i", link.name, "-j", "REJECT")
+            stage.host.engine.run(f"iptables -I INPUT -i {link.name} -j REJECT")

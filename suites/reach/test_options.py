@@ -50,7 +50,7 @@ def test_published_port_answers_other_networks_without_docker_proxy(host: Host, 
 
 @strike("isolation.userland-off", "DOCKER-USER accepts what comes to containers", engines="<29")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-j", "ACCEPT")
+    stage.host.engine.run("iptables -I DOCKER-USER -j ACCEPT")
 
 
 flags("isolation.userland-off", "--userland-proxy=true", engines="<29")
@@ -58,7 +58,7 @@ flags("isolation.userland-off", "--userland-proxy=true", engines="<29")
 
 @strike("isolation.userland-off", "DOCKER-USER drops what comes to the container", engines=">=29")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-d", stage.container("web").address, "-j", "DROP")
+    stage.host.engine.run(f"iptables -I DOCKER-USER -d {stage.container('web').address} -j DROP")
 
 
 @pytest.mark.fact("gwmode.routed")
@@ -95,7 +95,7 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 @strike("gwmode.routed", "DOCKER-USER accepts what comes to containers", engines=">=27,<28")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-j", "ACCEPT")
+    stage.host.engine.run("iptables -I DOCKER-USER -j ACCEPT")
 
 
 @pytest.mark.fact("iptables.off-same-bridge")

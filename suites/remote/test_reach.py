@@ -60,9 +60,9 @@ def _(stage: Stage) -> None:
 
 
 def _let_everything_in(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-j", "ACCEPT")
+    stage.host.engine.run("iptables -I DOCKER-USER -j ACCEPT")
     # From 28 on, the raw table drops whatever comes to a container's address from another interface.
-    stage.iptables("-t", "raw", "-F", "PREROUTING")
+    stage.host.engine.run("iptables -t raw -F PREROUTING")
 
 
 @pytest.mark.own_segment
@@ -92,7 +92,7 @@ def test_route_through_the_host_does_not_open_unpublished_ports(
 
 @strike("remote.routed-unpublished", "the policy of FORWARD is ACCEPT", engines="<28")
 def _(stage: Stage) -> None:
-    stage.iptables("-P", "FORWARD", "ACCEPT")
+    stage.host.engine.run("iptables -P FORWARD ACCEPT")
 
 
 @strike("remote.routed-unpublished", "DOCKER-USER accepts everything, and the raw table drops nothing")
@@ -132,13 +132,13 @@ def test_unpublished_ports_stay_closed_where_forward_accepts(
 
 @strike("remote.routed-unpublished-accept", "the policy of FORWARD is DROP", engines="<28")
 def _(stage: Stage) -> None:
-    stage.iptables("-P", "FORWARD", "DROP")
+    stage.host.engine.run("iptables -P FORWARD DROP")
 
 
 @strike("remote.routed-unpublished-accept", "no rule drops what comes to containers", engines=">=28")
 def _(stage: Stage) -> None:
     stage.delete_rules("filter", "DOCKER", "-j DROP")
-    stage.iptables("-t", "raw", "-F", "PREROUTING")
+    stage.host.engine.run("iptables -t raw -F PREROUTING")
 
 
 @pytest.mark.own_segment
@@ -176,7 +176,7 @@ flags("remote.routed-published", "--allow-direct-routing", engines=">=28.2")
 
 @strike("remote.routed-published", "the raw table drops nothing", engines=">=28")
 def _(stage: Stage) -> None:
-    stage.iptables("-t", "raw", "-F", "PREROUTING")
+    stage.host.engine.run("iptables -t raw -F PREROUTING")
 
 
 @pytest.mark.fact("remote.host-reachable")
@@ -205,12 +205,12 @@ def test_host_and_its_published_ports_answer_another_machine(
 
 @strike("remote.host-reachable", "the host's firewall drops what comes to the host itself")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "INPUT", "-i", "eth0", "-j", "DROP")
+    stage.host.engine.run("iptables -I INPUT -i eth0 -j DROP")
 
 
 @strike("remote.host-reachable", "the host's firewall drops what comes to its containers")
 def _(stage: Stage) -> None:
-    stage.iptables("-I", "DOCKER-USER", "-i", "eth0", "-j", "DROP")
+    stage.host.engine.run("iptables -I DOCKER-USER -i eth0 -j DROP")
 
 
 @strike("remote.host-reachable", "the router forgets how to forward")

@@ -81,7 +81,7 @@ def _(stage: Stage) -> None:
 
 @strike("brphys.lan-reachable", "the first host puts its own address in place of the container's")
 def _(stage: Stage) -> None:
-    stage.iptables("-t", "nat", "-I", "POSTROUTING", "-s", stage.container("box").address, "-j", "MASQUERADE")
+    stage.host.engine.run(f"iptables -t nat -I POSTROUTING -s {stage.container('box').address} -j MASQUERADE")
 
 
 @strike("brphys.lan-reachable", "the client takes the second host for its container")
