@@ -3,7 +3,18 @@
 from netfacts.observe.api import Reply, fetch
 from netfacts.observe.capture import Capture, Packet, capture
 from netfacts.observe.firewall import Rule, Ruleset, nft_ruleset, rules
-from netfacts.observe.link import Link, Route, gone, interface, links, neighbours, routes, statistics
+from netfacts.observe.link import (
+    Link,
+    Route,
+    bridge_ports,
+    gone,
+    interface,
+    links,
+    neighbours,
+    other_end,
+    routes,
+    statistics,
+)
 from netfacts.observe.named import named
 from netfacts.observe.output import output
 from netfacts.observe.overlay import Remote, remotes
@@ -21,6 +32,7 @@ __all__ = [
     "Rule",
     "Ruleset",
     "Socket",
+    "bridge_ports",
     "capabilities",
     "capture",
     "ephemeral_ports",
@@ -32,6 +44,7 @@ __all__ = [
     "namespaces",
     "neighbours",
     "nft_ruleset",
+    "other_end",
     "output",
     "processes",
     "remotes",

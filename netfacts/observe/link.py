@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Any
@@ -70,6 +71,28 @@ def interface(vantage: Vantage, name: str) -> Link:
         if link.name == name:
             return link
     raise ProbeError(f"there is no link {name}", where=str(vantage), returned=", ".join(link.name for link in found))
+
+
+def other_end(link: Link, vantage: Vantage) -> Link:
+    """Read the other end of a veth pair, such as of a container's eth0, in the vantage that it lies in: its host's.
+
+    Raises: ProbeError where there is none.
+    """
+    found = links(vantage)
+    for other in found:
+        if other.index == link.peer_index:
+            return other
+    names = ", ".join(other.name for other in found)
+    raise ProbeError(f"there is no other end of {link.name}", where=str(vantage), returned=names)
+
+
+def bridge_ports(vantage: Vantage, bridge: str, *, besides: Iterable[Link] = ()) -> list[Link]:
+    """Read the links of a vantage that are ports of a bridge, and were not among those of before.
+
+    Raises: ProbeError.
+    """
+    known = {link.index for link in besides}
+    return [link for link in links(vantage) if link.master == bridge and link.index not in known]
 
 
 def gone(vantage: Vantage, name: str, *, timeout_s: float = _GONE_S) -> bool:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from ipaddress import ip_interface
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from netfacts.lab import Machine, Vantage
 from netfacts.model.errors import ProbeError
-from netfacts.observe.link import Link, Route, parse_links, parse_routes
+from netfacts.observe.link import Link, Route, bridge_ports, other_end, parse_links, parse_routes
+from netfacts.run import Finished
 
 Golden = Callable[[str], str]
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -60,6 +63,32 @@ def test_veth_s_two_ends_name_each_other(golden: Golden) -> None:
 
     assert (inside.name, inside.kind, outside.kind) == ("eth0", "veth", "veth")
     assert (outside.peer_index, outside.master) == (inside.index, "nf-golden")
+
+
+def _host(text: str) -> Vantage:
+    """A machine where `ip` prints this."""
+    machine = SimpleNamespace(execute=lambda argv, **_: Finished(tuple(argv), 0, text, ""))
+    return Vantage(cast("Machine", machine), "host")
+
+
+def test_other_end_of_a_veth_is_found_where_it_lies(golden: Golden) -> None:
+    (lo, inside) = parse_links(golden("ip-address.container.json"))
+    host = _host(golden("ip-address.host.json"))
+
+    assert other_end(inside, host).name == "vethb32e917"
+    with pytest.raises(ProbeError, match="there is no other end of lo") as caught:
+        other_end(lo, host)
+    assert caught.value.where == "host"
+    assert "vethb32e917" in caught.value.returned
+
+
+def test_ports_of_a_bridge_are_those_that_came_to_it_alone(golden: Golden) -> None:
+    host = _host(golden("ip-address.host.json"))
+    (port,) = bridge_ports(host, "nf-golden")
+
+    assert port.name == "vethb32e917"
+    assert bridge_ports(host, "nf-golden", besides=[port]) == []
+    assert [other.name for other in bridge_ports(host, "docker0", besides=[port])] == ["veth21488bb"]
 
 
 def test_peer_in_the_same_namespace_is_found_by_its_name() -> None:

@@ -8,7 +8,7 @@ from fixtures.claim import Act, Claim
 from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage, of_machine
-from netfacts.observe import interface, links, output
+from netfacts.observe import bridge_ports, interface, links, output
 from netfacts.topology import Host
 from netfacts.verdict import equal
 
@@ -60,13 +60,13 @@ def test_docker0_gains_one_port_for_each_running_container(host: Host, act: Act,
 
 
 def _ports(vantage: Vantage) -> list[str]:
-    return [f"{link.index} {link.kind}" for link in links(vantage) if link.master == _BRIDGE]
+    return [f"{port.index} {port.kind}" for port in bridge_ports(vantage, _BRIDGE)]
 
 
 @strike("docker0.empty-bridge", "one container's veth is taken off docker0")
 def _(stage: Stage) -> None:
     netlink = stage.host.machine.netlink
-    port = next(link for link in links(stage.host.vantage) if link.master == _BRIDGE)
+    port, *_ = bridge_ports(stage.host.vantage, _BRIDGE)
     netlink.do("link", "set", index=port.index, master=0)
 
 

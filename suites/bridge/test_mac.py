@@ -87,7 +87,7 @@ def test_starting_container_announces_its_address(host: Host, act: Act, claim: C
         (ping,) = ask(icmp(box.vantage, network.gateway, nonce=box.name))
 
     asked = [packet for packet in wire.packets if packet.protocol == "arp"]
-    claim.show(f"ARP on {network.bridge}, meanwhile", "\n".join(map(_arp, asked)))
+    claim.show(f"ARP on {network.bridge}, meanwhile", wire.text(asked))
     passed = wire.carrying(box.name)
     claim.control(
         seen(ping, Outcome.CONNECTED, control=True),
@@ -101,14 +101,6 @@ def _announced(packet: Packet) -> str:
     """The address that a gratuitous ARP is about, which is sender and target in one; "" for other ARP messages."""
     sender, target = packet.payload[14:18], packet.payload[24:_ARP_BYTES]
     return str(IPv4Address(sender)) if sender == target else ""
-
-
-def _arp(packet: Packet) -> str:
-    """An ARP message as tcpdump prints it."""
-    body = packet.payload
-    sender, target = IPv4Address(body[14:18]), IPv4Address(body[24:_ARP_BYTES])
-    words = f"who-has {target} tell {sender}" if body[7] == 1 else f"reply {sender} is-at {body[8:14].hex(':')}"
-    return f"{words}{' (gratuitous)' if sender == target else ''}"
 
 
 @tamper("garp.on-start", "the network is made with advertise_addr_nmsgs=0", engines=">=28")

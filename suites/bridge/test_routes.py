@@ -8,7 +8,7 @@ from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
-from netfacts.observe import interface, links, neighbours, output, routes
+from netfacts.observe import interface, neighbours, other_end, output, routes
 from netfacts.probe import ask, icmp, listen, tcp
 from netfacts.topology import Host
 from netfacts.verdict import equal, seen, source_is
@@ -67,7 +67,7 @@ def test_next_hop_of_a_container_is_the_bridge(host: Host, act: Act, claim: Clai
         ask(*(icmp(box.vantage, next_hop) for next_hop in next_hops))
         known = neighbours(box.vantage)
         docker0, eth0 = interface(host.vantage, _BRIDGE), interface(box.vantage, "eth0")
-        port = next(link for link in links(host.vantage) if link.index == eth0.peer_index)
+        port = other_end(eth0, host.vantage)
         claim.show("ip route; ip neigh in the container", _table(box.vantage))
         claim.show(f"ip addr show {port.name}, on the host", output(host.vantage, "ip", "addr", "show", port.name))
 

@@ -9,7 +9,7 @@ from fixtures.labs import AddRoute
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
-from netfacts.observe import interface, links, neighbours, output, sysctl
+from netfacts.observe import bridge_ports, interface, neighbours, output, sysctl
 from netfacts.probe import ask, icmp
 from netfacts.topology import Host
 from netfacts.verdict import equal, seen
@@ -40,14 +40,14 @@ def test_containers_on_docker0_are_in_one_segment(host: Host, act: Act, claim: C
 
 @strike("docker0.l2-domain", "one container's veth is taken off docker0")
 def _(stage: Stage) -> None:
-    port = next(link for link in links(stage.host.vantage) if link.master == _BRIDGE)
+    port, *_ = bridge_ports(stage.host.vantage, _BRIDGE)
     stage.host.machine.netlink.do("link", "set", index=port.index, master=0)
 
 
 @strike("docker0.l2-domain", "docker0 keeps its ports apart, and the host routes between them")
 def _(stage: Stage) -> None:
-    for port in (link.name for link in links(stage.host.vantage) if link.master == _BRIDGE):
-        stage.host.vantage.run(f"ip link set {port} type bridge_slave isolated on")
+    for port in bridge_ports(stage.host.vantage, _BRIDGE):
+        stage.host.vantage.run(f"ip link set {port.name} type bridge_slave isolated on")
     stage.host.machine.sysctl(**{f"net.ipv4.conf.{_BRIDGE}.proxy_arp_pvlan": "1"})
 
 
@@ -67,7 +67,7 @@ def test_container_is_not_in_the_network_of_the_host_s_interface(
     claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in near))
 
     with act:
-        ports = [link for link in links(host.vantage) if link.master == _BRIDGE]
+        ports = bridge_ports(host.vantage, _BRIDGE)
         (answer,) = ask(icmp(client, web.address))
         known = neighbours(client)
         claim.show(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
-from netfacts.observe import Link, interface, links, output, routes
+from netfacts.observe import bridge_ports, interface, output, routes
 from netfacts.topology import Host
 from netfacts.verdict import equal
 
@@ -19,14 +18,14 @@ _BRIDGE = "docker0"
 @pytest.mark.fact("ipam.sequence-of-start")
 def test_container_is_wired_when_it_starts(host: Host, act: Act, claim: Claim) -> None:
     """A veth on docker0, eth0, an address and a default route are made when a container starts, not when created."""
-    others = _ports(host)
+    others = bridge_ports(host.vantage, _BRIDGE)
     box = host.container("box", start=False)
 
     with act:
         box.refresh()
-        created, address = _ports(host, besides=others), box.address_on("bridge")
+        created, address = bridge_ports(host.vantage, _BRIDGE, besides=others), box.address_on("bridge")
         host.start(box)
-        started = _ports(host, besides=others)
+        started = bridge_ports(host.vantage, _BRIDGE, besides=others)
         (docker0,), eth0 = interface(host.vantage, _BRIDGE).ipv4, interface(box.vantage, "eth0")
         ways = [(route.gateway, route.device) for route in routes(box.vantage) if route.destination == "default"]
         claim.show(
@@ -49,11 +48,6 @@ def test_container_is_wired_when_it_starts(host: Host, act: Act, claim: Claim) -
     )
 
 
-def _ports(host: Host, *, besides: Sequence[Link] = ()) -> list[Link]:
-    known = {link.index for link in besides}
-    return [link for link in links(host.vantage) if link.master == _BRIDGE and link.index not in known]
-
-
 @strike("ipam.sequence-of-start", "a veth is a port of docker0 when the container has only been created")
 def _(stage: Stage) -> None:
     stage.host.vantage.run("ip link add stray0 type veth peer name stray1")
@@ -74,7 +68,7 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     def leave(said: object) -> object:
         stage.container("box").refresh()
-        for port in _ports(stage.host):
+        for port in bridge_ports(stage.host.vantage, _BRIDGE):
             stage.host.vantage.run(f"ip link set {port.name} nomaster")
         return said
 

@@ -10,7 +10,7 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, flags, strike, tamper
 from netfacts.model.verdict import Outcome
-from netfacts.observe import interface, links, output
+from netfacts.observe import bridge_ports, interface, other_end, output
 from netfacts.probe import Answer, ask, icmp
 from netfacts.topology import Container, Host, Network
 from netfacts.verdict import equal, seen
@@ -56,7 +56,7 @@ def _has_carrier(host: Host) -> bool:
 
 @strike("docker0.carrier", "the container's veth is taken off docker0")
 def _(stage: Stage) -> None:
-    port = next(link for link in links(stage.host.vantage) if link.master == _BRIDGE)
+    port, *_ = bridge_ports(stage.host.vantage, _BRIDGE)
     stage.host.machine.netlink.do("link", "set", index=port.index, master=0)
 
 
@@ -112,7 +112,7 @@ def test_bridge_and_containers_have_an_mtu_of_1500(
 
     with act:
         bridge, eth0 = interface(host.vantage, network.bridge), interface(box.vantage, "eth0")
-        port = next(link for link in links(host.vantage) if link.index == eth0.peer_index)
+        port = other_end(eth0, host.vantage)
         gateway = str(bridge.ipv4[0].ip)
         room = _MTU_BYTES - _HEADER_BYTES
         fits, exceeds = ask(*(icmp(box.vantage, gateway, size=size, dont_fragment=True) for size in (room, room + 1)))

@@ -11,7 +11,7 @@ import pytest
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.model.verdict import Outcome
-from netfacts.observe import capabilities, capture, interface, links, namespaces, output, serving, sockets
+from netfacts.observe import capabilities, capture, interface, links, namespaces, other_end, output, serving, sockets
 from netfacts.probe import ask, http, icmp, listen, tcp
 from netfacts.topology import Container, Host
 from netfacts.verdict import different, equal, holds, seen
@@ -220,10 +220,7 @@ def test_group_talks_over_lo_and_leaves_by_the_targets_veth(host: Host, act: Act
 
 
 def _veth(host: Host, container: Container) -> str:
-    """The host's end of the pair that a container's eth0 is one end of."""
-    peer = interface(container.vantage, "eth0").peer_index
-    (name,) = (link.name for link in links(host.vantage) if link.index == peer)
-    return name
+    return other_end(interface(container.vantage, "eth0"), host.vantage).name
 
 
 @tamper("joined.veth-multi", "the engine ignores --network container:T")

@@ -12,7 +12,7 @@ from fixtures.labs import LiveLab
 from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
-from netfacts.observe import interface, links, output, routes
+from netfacts.observe import interface, links, other_end, output, routes
 from netfacts.probe import ask, icmp, listen, tcp
 from netfacts.topology import Host, refusal
 from netfacts.verdict import equal, holds, seen, source_is
@@ -197,7 +197,4 @@ def _(stage: Stage) -> None:
 
 
 def _veth(stage: Stage) -> str:
-    """The host's end of the container's eth0."""
-    index = interface(stage.container("box").vantage, "eth0").peer_index
-    (name,) = (link.name for link in links(stage.host.vantage) if link.index == index)
-    return name
+    return other_end(interface(stage.container("box").vantage, "eth0"), stage.host.vantage).name

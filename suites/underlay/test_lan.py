@@ -13,7 +13,7 @@ from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage, of_machine
 from netfacts.model.lab import SHAPES
 from netfacts.model.verdict import Outcome
-from netfacts.observe import capture, interface, links, neighbours, output, routes, rules, sysctl
+from netfacts.observe import capture, interface, neighbours, other_end, output, routes, rules, sysctl
 from netfacts.probe import Answer, ask, icmp, listen, tcp, udp
 from netfacts.topology import Container, Host
 from netfacts.verdict import equal, seen, source_is
@@ -242,7 +242,6 @@ flags("brphys.security", "--icc=false")
 
 @strike("brphys.security", "the bridge parts the container from the interface")
 def _(stage: Stage) -> None:
-    index = interface(stage.container("box").vantage, "eth0").peer_index
-    veth = [link.name for link in links(stage.host.vantage) if link.index == index]
-    for name in (*veth, stage.host.machine.interface()):
+    veth = other_end(interface(stage.container("box").vantage, "eth0"), stage.host.vantage)
+    for name in (veth.name, stage.host.machine.interface()):
         stage.host.vantage.run(f"bridge link set dev {name} isolated on")

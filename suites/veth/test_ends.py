@@ -13,7 +13,18 @@ from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
 from netfacts.model.errors import ProbeError
 from netfacts.model.verdict import Outcome
-from netfacts.observe import Capture, Link, capture, interface, links, namespaces, output, routes
+from netfacts.observe import (
+    Capture,
+    Link,
+    bridge_ports,
+    capture,
+    interface,
+    links,
+    namespaces,
+    other_end,
+    output,
+    routes,
+)
 from netfacts.probe import ask, icmp
 from netfacts.topology import Container, Host
 from netfacts.verdict import different, equal, holds, seen
@@ -53,7 +64,7 @@ def _veths(vantage: Vantage) -> list[Link]:
 
 @strike("veth.name", "the host's end is called as in older engines")
 def _(stage: Stage) -> None:
-    port = next(link for link in links(stage.host.vantage) if link.master == _BRIDGE)
+    port, *_ = bridge_ports(stage.host.vantage, _BRIDGE)
     _rename(stage.host.vantage, port.name, "vethAQI2QT")
 
 
@@ -247,8 +258,7 @@ def test_what_goes_in_at_one_end_comes_out_at_the_other(host: Host, act: Act, cl
 
 
 def _host_end(host: Host, container: Container) -> str:
-    index = interface(container.vantage, "eth0").peer_index
-    return next(link.name for link in links(host.vantage) if link.index == index)
+    return other_end(interface(container.vantage, "eth0"), host.vantage).name
 
 
 def _passed(wire: Capture, box: Container, way: str) -> list[tuple[str, bytes]]:

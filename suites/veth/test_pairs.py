@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +10,7 @@ from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike
 from netfacts.lab import Vantage
 from netfacts.model.errors import ProbeError
-from netfacts.observe import Link, capture, interface, links, output, statistics
+from netfacts.observe import bridge_ports, capture, interface, links, output, statistics
 from netfacts.probe import ask, icmp
 from netfacts.topology import Container, Host, Network
 from netfacts.verdict import equal, holds
@@ -24,15 +24,15 @@ from netfacts.verdict import equal, holds
 def test_container_hangs_on_a_veth_pair(host: Host, act: Act, claim: Claim, find: Callable[[Host], Network]) -> None:
     """Each container on a bridge hangs on a veth pair: one end is its eth0, the other is a port of the bridge."""
     network = find(host)
-    others = _ports(host, network.bridge)
+    others = bridge_ports(host.vantage, network.bridge)
     box = host.container("box", network=network)
-    (port,) = _ports(host, network.bridge, besides=others)
+    (port,) = bridge_ports(host.vantage, network.bridge, besides=others)
 
     with act:
         with capture(host.vantage, port.name) as wire:
             ask(icmp(box.vantage, str(interface(host.vantage, network.bridge).ipv4[0].ip), nonce=box.name))
         eth0 = interface(box.vantage, "eth0")
-        ports = _ports(host, network.bridge, besides=others)
+        ports = bridge_ports(host.vantage, network.bridge, besides=others)
         claim.show("ip -d link show eth0 in the container", output(box.vantage, "ip", "-d", "link", "show", "eth0"))
         claim.show(
             f"ip -d link show {port.name} on the host", output(host.vantage, "ip", "-d", "link", "show", port.name)
@@ -61,11 +61,11 @@ def _(stage: Stage) -> None:
 @pytest.mark.fact("veth.peer-ifindex")
 def test_two_ends_of_a_pair_name_each_other(host: Host, act: Act, claim: Claim) -> None:
     """The two ends name each other by index: the host's eth0's, and eth0 the host's."""
-    others = _ports(host, "docker0")
+    others = bridge_ports(host.vantage, "docker0")
     web, box = host.container("web"), host.container("box")
 
     with act:
-        own = _ports(host, "docker0", besides=others)
+        own = bridge_ports(host.vantage, "docker0", besides=others)
         ports = {link.name: _indexes(host.vantage, "", link.name) for link in own}
         ends = {role.name: _indexes(host.vantage, f"/proc/{role.pid}/root", "eth0") for role in (web, box)}
         claim.show("ifindex and iflink of docker0's ports", _table(ports))
@@ -88,11 +88,11 @@ def _(stage: Stage) -> None:
 @pytest.mark.fact("veth.ethtool")
 def test_ethtool_shows_the_index_of_eth0(host: Host, act: Act, claim: Claim) -> None:
     """The host veth's statistics hold a peer_ifindex: the index of eth0 inside the container."""
-    others = _ports(host, "docker0")
+    others = bridge_ports(host.vantage, "docker0")
     box = host.container("box")
 
     with act:
-        (port,) = _ports(host, "docker0", besides=others)
+        (port,) = bridge_ports(host.vantage, "docker0", besides=others)
         eth0 = interface(box.vantage, "eth0")
         told = {"host": statistics(host.vantage, port.name), "box": statistics(box.vantage, "eth0")}
         claim.show(f"index of eth0 in the container, and of {port.name} on the host", f"{eth0.index}, {port.index}")
@@ -107,11 +107,6 @@ def test_ethtool_shows_the_index_of_eth0(host: Host, act: Act, claim: Claim) -> 
 @strike("veth.ethtool", "the container gets another eth0")
 def _(stage: Stage) -> None:
     _replace_eth0(stage.container("box"))
-
-
-def _ports(host: Host, bridge: str, *, besides: Sequence[Link] = ()) -> list[Link]:
-    known = {link.index for link in besides}
-    return [link for link in links(host.vantage) if link.master == bridge and link.index not in known]
 
 
 def _indexes(vantage: Vantage, root: str, name: str) -> tuple[int, int]:
