@@ -35,6 +35,7 @@ _Restart = typer.Option(
 _Shard = typer.Option(
     "", "--shard", metavar="I/N", help="Only the I-th of N shares of the facts: `netfacts merge` makes one run of all."
 )
+_Share = typer.Option("", "--shard", metavar="I/N", help="Only the I-th of N shares of the facts.")
 _Shuffle = typer.Option(
     None,
     "--shuffle",
@@ -87,11 +88,19 @@ def run(
 
 
 def sabotage(
-    select: str = SELECT, engine: str = _Engine, target: str = _Target, workers: int = WORKERS, out: Path | None = _Out
+    select: str = SELECT,
+    engine: str = _Engine,
+    target: str = _Target,
+    shard: str = _Share,
+    workers: int = WORKERS,
+    out: Path | None = _Out,
 ) -> int:
     """Break the engine or the lab in every known way: each time the check must say `deviates`."""
     folder = (out or new_folder()).resolve()
-    return _run(Session(out=folder, engine=engine, target=target, select=select, workers=workers, sabotage=True))
+    session = Session(
+        out=folder, engine=engine, target=target, select=select, shard=shard, workers=workers, sabotage=True
+    )
+    return _run(session)
 
 
 def _run(session: Session) -> int:

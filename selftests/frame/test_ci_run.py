@@ -65,7 +65,7 @@ def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing
         "-e vm",
         "-e upgrade -- --from debian:bookworm --to debian:forky",
         "-- --engine debian:trixie --shuffle 5",
-        "-e sabotage -- --engine debian:forky",
+        "-e sabotage -- --engine debian:forky --shard 1/3",
     ]
     assert done.returncode == code
     assert (f"failed: -e {failing}" in done.stderr) is (code == 1)
@@ -89,3 +89,15 @@ def test_ci_installs_vagrant_where_it_is_to_be_had_and_goes_on_without(folder: P
     calls = [line for line in done.stderr.splitlines() if line.startswith("apt-get")]
     assert calls == ["apt-get -qq update", "apt-get -qq install -y --no-install-recommends vagrant"]
     assert ("vagrant is not to be had here" in done.stderr) is not to_be_had
+
+
+@pytest.mark.parametrize(("commit", "third"), [("000000aa", 1), ("000001aa", 2), ("fffffe00", 3)])
+def test_each_commit_tries_a_third_of_the_sabotages(folder: Path, commit: str, third: int) -> None:
+    prepare(folder, 'echo "$@"')
+    git = folder / "git"
+    git.write_text(f"#!/bin/sh\necho {commit}\n")
+    git.chmod(0o755)
+
+    done = start(folder)
+
+    assert done.stdout.splitlines()[-1] == f"-e sabotage -- --engine debian:forky --shard {third}/3"
