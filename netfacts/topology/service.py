@@ -27,7 +27,7 @@ from netfacts.model.errors import EngineError
 from netfacts.topology.container import Container
 from netfacts.topology.inspected import Task
 
-_RUNNING_S = 30.0
+_RUNNING_S = 120.0
 _LABEL = "com.docker.swarm.service.id"
 
 
