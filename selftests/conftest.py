@@ -41,6 +41,11 @@ def _orphans() -> set[str]:
     return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first: last, each would keep one worker after the others have ended."""
+    items.sort(key=lambda item: item.path.parent.name != "whole")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Remember what there was."""
