@@ -27,6 +27,7 @@ from netfacts.model.errors import EngineError
 from netfacts.topology.container import Container
 from netfacts.topology.inspected import Task
 
+# On an emulated machine two tasks were seen not to run within 30 seconds.
 _RUNNING_S = 120.0
 _LABEL = "com.docker.swarm.service.id"
 
