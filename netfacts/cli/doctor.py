@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from netfacts.catalogue import load
-from netfacts.engine import application, cache
-from netfacts.engine.application import obstacle
-from netfacts.engine.recipe import APPLICATIONS, NEED
+from netfacts.engine import cache, packaged
+from netfacts.engine.recipe import NEED
 from netfacts.engine.source import cached
+from netfacts.engine.stock import PACKAGED, STOCK
 from netfacts.lab import kernel
 from netfacts.model.errors import EngineError, LabError, UsageError
 
@@ -34,7 +34,7 @@ class Tool:
 _TOOLS = (
     Tool("ip", "iproute2", "reads links and routes", True),
     Tool("busybox", "busybox-static", "is the probe image", True),
-    Tool("mmdebstrap", "mmdebstrap", "unpacks engines of Debian and Ubuntu, and applications", False),
+    Tool("mmdebstrap", "mmdebstrap", "unpacks engines of Debian and Ubuntu, applications, etcd and BIRD", False),
     Tool(
         "iptables", "iptables", "is the firewall of engines without one of their own: `static:` and `version:`", False
     ),
@@ -85,7 +85,8 @@ def _examine() -> Iterator[Result]:
     if root:
         yield from map(_feature, kernel.FEATURES)
     yield _engines()
-    yield _images(root)
+    for need in STOCK:
+        yield _stock(need, root)
 
 
 def _engines() -> Result:
@@ -94,23 +95,25 @@ def _engines() -> Result:
         found = [
             f"{entry.manifest.spec} ({entry.manifest.version})"
             for entry in cached()
-            if entry.manifest.spec not in APPLICATIONS
+            if entry.manifest.spec not in PACKAGED
         ]
     except EngineError as error:
         return Result("lacks", what, error.returned)
     return Result("ok", what, ", ".join(found) or "none yet; the first run unpacks one")
 
 
-def _images(root: bool) -> Result:
-    what = "images of applications"
+def _stock(need: str, root: bool) -> Result:
+    wanted = STOCK[need]
+    what = "images of applications" if need == NEED else " and ".join(one.main for one in wanted)
     try:
-        remedy = obstacle()
-        found = [one.spec for one in APPLICATIONS.values() if application.cached(one)]
+        remedy = packaged.obstacle(*wanted)
+        entries = [(one, packaged.cached(one)) for one in wanted]
     except EngineError as error:
         return Result("lacks", what, error.returned)
     if remedy and root:
-        return Result("lacks", what, _cost(NEED), remedy)
-    return Result("ok", what, ", ".join(found) or "none yet; they are unpacked when a check first needs one")
+        return Result("lacks", what, _cost(need), remedy)
+    found = [f"{one.spec} ({entry.manifest.version})" for one, entry in entries if entry]
+    return Result("ok", what, ", ".join(found) or "not unpacked yet; that is done when a check first needs it")
 
 
 def _tool(tool: Tool) -> Result:

@@ -1,4 +1,4 @@
-"""`netfacts engines`: the cache of engines, and of images of applications."""
+"""`netfacts engines`: the cache of engines, of images of applications, and of programs that labs run."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from rich.table import Table
 from rich.text import Text
 
 from netfacts.engine import cache
-from netfacts.engine.application import obtain
 from netfacts.engine.cache import Entry
+from netfacts.engine.packaged import obtain
 from netfacts.engine.progress import shown
-from netfacts.engine.recipe import APPLICATIONS
 from netfacts.engine.source import add, cached
+from netfacts.engine.stock import PACKAGED
 from netfacts.model.errors import UsageError
 from reports.wording import visible
 
-app = typer.Typer(help="The cache of engines, and of images of applications.", no_args_is_help=True)
+app = typer.Typer(
+    help="The cache of engines, of images of applications, and of programs that labs run.", no_args_is_help=True
+)
 
 _WIDE = 200
 _Spec = typer.Argument(
     ...,
     metavar="SPEC",
-    help=f"debian:SUITE, ubuntu:SUITE, static:PATH, version:X.Y.Z, {' or '.join(APPLICATIONS)}.",
+    help=f"debian:SUITE, ubuntu:SUITE, static:PATH, version:X.Y.Z, {', '.join(PACKAGED)}.",
 )
 _Doomed = typer.Argument("", metavar="[NAME|SPEC]", help="An engine as `list` shows it; a spec means all of that spec.")
 _All = typer.Option(False, "--all", help="All engines.")
@@ -67,10 +69,10 @@ def add_engine(spec: str = _Spec) -> None:
     """Get what a spec names now, and add it beside what is there; runs take it from then on."""
     before = {entry.name for entry in cached()}
     with shown() as progress:
-        application = APPLICATIONS.get(spec)
-        entry = obtain(application, fresh=True, progress=progress) if application else add(spec, progress=progress)
+        packaged = PACKAGED.get(spec)
+        entry = obtain(packaged, fresh=True, progress=progress) if packaged else add(spec, progress=progress)
     new = "added" if entry.name not in before else "the same is there already:"
-    what = application.main if application else "Docker Engine"
+    what = packaged.main if packaged else "Docker Engine"
     _say(f"{new} {entry.name} ({what} {entry.manifest.version}, {decimal(entry.manifest.size_bytes)})")
 
 

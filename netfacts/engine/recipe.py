@@ -11,75 +11,58 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from netfacts.engine import packaged
+from netfacts.engine.packaged import Packaged
 from netfacts.engine.unpack import merge_usr
 from netfacts.model.errors import EngineError
 from netfacts.run import run
 
 NEED = "applications"
 """What facts call it that need them."""
-KIND = "image"
-"""Begins the specs of images in the cache: `image:mariadb`."""
+TAR = "image.tar"
+"""The file of an entry that engines import."""
 
 _SOURCES = Path(__file__).parent / "images"
+# What is left out of all is said by the latter.
+_RECIPES = (Path(__file__), Path(packaged.__file__))
 _RUN_S = 60.0
-# What no program of the images reads; perl comes with packages' scripts, which are not run.
-_WITHOUT = (
-    "/usr/share/doc/*",
-    "/usr/share/info/*",
-    "/usr/share/man/*",
-    "/usr/share/locale/*",
-    "/usr/share/lintian/*",
-    "/usr/share/zoneinfo/*",
-    "/usr/share/i18n/*",
-    "/usr/share/perl/*",
-    "/usr/share/perl5/*",
-    "/usr/lib/*/perl/*",
-    "/usr/lib/*/perl-base/*",
-    "/usr/lib/*/libperl*",
-    "/usr/lib/*/gconv/*",
-    "/usr/lib/systemd/*",
-    "/usr/lib/udev/*",
-    "/usr/bin/perl*",
-)
 _APPLETS = ("cat", "env", "hostname", "ls", "ping", "sh", "sleep")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
-class Application:
-    """What an image is made of. `main` is the package whose version it bears.
+class Application(Packaged):
+    """What an image is made of.
 
     `changes` are its Dockerfile's instructions; `prepare` does to the unpacked root what these packages' scripts, or a
     RUN, would have done.
     """
 
-    name: str
-    main: str
-    packages: tuple[str, ...]
-    changes: tuple[str, ...]
-    prepare: Callable[[Path], None]
-    omitted: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    prepare: Callable[[Path], None] = lambda _: None
 
-    @property
-    def without(self) -> tuple[str, ...]:
-        """The paths that are left out, as dpkg's patterns."""
-        return (*_WITHOUT, *self.omitted)
-
-    @property
-    def spec(self) -> str:
-        """What it is called in the cache."""
-        return f"{KIND}:{self.name}"
+    kind = "image"
 
     @property
     def sources(self) -> Path:
         """The folder of what is netfacts' own in it."""
         return _SOURCES / self.name
 
+    @property
+    def recipe(self) -> str:
+        """A digest of how it is made."""
+        return _digest_of(self)
+
+    def complete(self, root: Path) -> None:
+        """Prepare the root, and pack it beside it. Raises: EngineError."""
+        finish(root)
+        self.prepare(root)
+        pack(root, root.with_name(TAR))
+
 
 @functools.cache
-def recipe_of(application: Application) -> str:
-    """Give a digest of how an image is made: one made in another way is not taken for it."""
-    files = [Path(__file__), *sorted(path for path in application.sources.iterdir() if path.is_file())]
+def _digest_of(application: Application) -> str:
+    files = [*_RECIPES, *sorted(path for path in application.sources.iterdir() if path.is_file())]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 

@@ -24,6 +24,8 @@ NEEDS = {
     "lab-nameserver": "the host's nameserver is the lab's, and not somebody's",
     "docker-cli": "the engine comes with its command line client",
     "applications": "images of Redis, Flask and MariaDB can be made of this machine's packages, or are in the cache",
+    "etcd": "etcd can be unpacked from this machine's packages, or is in the cache",
+    "bird": "BIRD can be unpacked from this machine's packages, or is in the cache",
 }
 """What a fact may need beyond what every lab has, each with what it means."""
 

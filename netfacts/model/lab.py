@@ -40,7 +40,7 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A machine: where an engine or a plain client lives. `gateway` names the machine that routes for it.
 
     `flags` are those that its engine is started with in every lab of the shape; a check may add others, and of one flag
-    the last value counts.
+    the last value counts. On a `store` a check may have one that its engines share; nothing runs there before.
     """
 
     name: str
@@ -49,12 +49,14 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     router: bool = False
     resolver: bool = False
+    store: bool = False
     gateway: str = ""
 
     @property
     def role(self) -> str:
-        """`engine`, `router`, `resolver` or `client`."""
-        return "engine" if self.engine else "router" if self.router else "resolver" if self.resolver else "client"
+        """`engine`, `router`, `resolver`, `store` or `client`."""
+        marks = {"engine": self.engine, "router": self.router, "resolver": self.resolver, "store": self.store}
+        return next((role for role, marked in marks.items() if marked), "client")
 
 
 class LabSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +162,18 @@ SHAPES = {
                 # Not the first of the segment's addresses: engines without a share give that one away.
                 MachineSpec(name="router", ports=(PortSpec("lan", 254), PortSpec("far", 254)), router=True),
                 msgspec.structs.replace(_CLIENT, gateway="router"),
+                msgspec.structs.replace(_RESOLVER, gateway="router"),
+            ),
+        ),
+        LabSpec(
+            name="fabric",
+            segments=(LAN, FAR),
+            machines=(
+                msgspec.structs.replace(_HOST, gateway="router"),
+                MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True, gateway="router"),
+                MachineSpec(name="host3", ports=(PortSpec("far", 12),), engine=True, gateway="router"),
+                MachineSpec(name="router", ports=(PortSpec("lan", 1), PortSpec("far", 1)), router=True),
+                MachineSpec(name="store", ports=(PortSpec("lan", 79),), store=True, gateway="router"),
                 msgspec.structs.replace(_RESOLVER, gateway="router"),
             ),
         ),

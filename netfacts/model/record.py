@@ -40,7 +40,7 @@ class MachineLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     name: str
     role: str
-    """`engine`, `router`, `resolver` or `client`."""
+    """`engine`, `router`, `resolver`, `store` or `client`."""
     ports: list[PortLine]
 
 

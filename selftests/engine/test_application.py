@@ -11,9 +11,10 @@ from typing import Any, cast
 
 import pytest
 
-from netfacts.engine import Engine, application
+from netfacts.engine import Engine, packaged
 from netfacts.engine import cache as engine_cache
-from netfacts.engine.application import cached, obstacle, obtain, ready
+from netfacts.engine.application import ready
+from netfacts.engine.packaged import cached, obstacle, obtain
 from netfacts.engine.recipe import APPLICATIONS, Application
 from netfacts.model.errors import EngineError
 from selftests.engine.conftest import FILES, Fake, left
@@ -34,7 +35,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
     sources.mkdir(parents=True)
     (sources / "app.py").write_text("print(1)")
     monkeypatch.setattr("netfacts.engine.recipe._SOURCES", sources.parent)
-    monkeypatch.setattr(application, "own_suite", lambda: "debian:bookworm")
+    monkeypatch.setattr(packaged, "own_suite", lambda: "debian:bookworm")
     return Application(
         "page",
         main="redis-server",
@@ -110,7 +111,7 @@ def test_what_can_not_be_unpacked_or_prepared_leaves_nothing(mmdebstrap: Fake, c
         raise EngineError("could not run python3 to prepare an image")
 
     mmdebstrap("echo 'E: no mirror'\nexit 1\n")
-    with pytest.raises(EngineError, match="could not unpack packages of debian bookworm"):
+    with pytest.raises(EngineError, match="could not unpack redis-server of debian bookworm"):
         obtain(page)
     mmdebstrap(_GOOD)
     with pytest.raises(EngineError, match="could not run python3"):
@@ -123,27 +124,26 @@ def test_what_is_missing_is_said_unless_images_are_there(
     mmdebstrap: Fake, cache: Path, page: Application, bin_only: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr(application, "APPLICATIONS", {page.spec: page})
+    assert obstacle(page) == "apt-get install mmdebstrap, which unpacks redis-server (`./toxw` does so)"
 
-    assert obstacle().startswith("apt-get install mmdebstrap")
-
-    monkeypatch.setattr(application, "cached", lambda _: object())
-    assert obstacle() == ""
+    monkeypatch.setattr(packaged, "cached", lambda _: object())
+    assert obstacle(page) == ""
 
 
 def test_who_is_not_root_is_told(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
 
-    assert obstacle().startswith("unpacking them needs root")
+    said = obstacle(*APPLICATIONS.values())
+    assert said.startswith("unpacking redis-server and mariadb-server-core needs root: sudo ")
 
 
-def test_cache_that_can_not_be_read_costs_the_images_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_that_can_not_be_read_costs_the_images_only(page: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise EngineError("could not read the cache of engines", returned="Permission denied")
 
-    monkeypatch.setattr(application, "cached", fail)
+    monkeypatch.setattr(packaged, "cached", fail)
 
-    assert obstacle() == "the cache of images can't be read: Permission denied"
+    assert obstacle(page) == "redis-server would be in the cache, which can't be read: Permission denied"
 
 
 class Api:

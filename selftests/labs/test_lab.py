@@ -74,7 +74,7 @@ def test_only_what_stands_on_another_segment_is_a_router_away(lab: Lab) -> None:
 
     ttls = {(here.name, there.name): answer.ttl for (here, there), answer in zip(pairs, answers, strict=True)}
     assert ttls == {(here, there): _TTL - _routers_between(lab.spec, here, there) for here, there in ttls}
-    assert (_TTL - 1 in ttls.values()) == (lab.spec.name == "routed")
+    assert (_TTL - 1 in ttls.values()) == (lab.spec.name in ("routed", "fabric"))
 
 
 def test_machine_has_the_links_and_routes_of_its_spec_and_no_others(lab: Lab) -> None:

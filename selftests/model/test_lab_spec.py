@@ -27,6 +27,8 @@ def shape(request: pytest.FixtureRequest) -> LabSpec:
         ("routed", "router", "", "198.51.100.1", "2001:db8:1::1"),
         ("routed", "router", "far", "203.0.113.1", "2001:db8:2::1"),
         ("routed", "client", "far", "203.0.113.20", "2001:db8:2::14"),
+        ("fabric", "host3", "", "203.0.113.12", "2001:db8:2::c"),
+        ("fabric", "store", "lan", "198.51.100.79", "2001:db8:1::4f"),
     ],
 )
 def test_machine_has_the_address_of_its_number_on_the_segment(
@@ -86,6 +88,7 @@ def test_roles_are_told_apart() -> None:
         "client": "client",
         "resolver": "resolver",
     }
+    assert SHAPES["fabric"].machine("store").role == "store"
 
 
 def _inside(network: IPv4Network | IPv6Network, known: IPv4Network | IPv6Network) -> bool:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from netfacts.engine import Engine, resolve
-from netfacts.engine.application import obstacle, ready
+from netfacts.engine.application import ready
 from netfacts.engine.installed import RUN_LABEL
+from netfacts.engine.packaged import obstacle
 from netfacts.engine.recipe import APPLICATIONS, FLASK_REDIS
 from netfacts.lab import Lab, of_machine
 from netfacts.lab.stamp import remove_cgroups, stamp
@@ -173,7 +174,7 @@ def test_facts_that_need_another_engine_are_not_exercised_and_say_why(played: Pl
 
 
 def test_applications_are_taken_away_with_the_visit(played: Played) -> None:
-    if remedy := obstacle():
+    if remedy := obstacle(*APPLICATIONS.values()):
         pytest.skip(f"images of applications can't be had: {remedy}")
     for application in APPLICATIONS.values():
         # The machine that plays the user's reads this one's cache, and can't write to it.
@@ -189,7 +190,7 @@ def test_applications_are_taken_away_with_the_visit(played: Played) -> None:
 
 
 def test_port_of_an_application_that_somebody_serves_is_left_to_them(played: Played) -> None:
-    if remedy := obstacle():
+    if remedy := obstacle(*APPLICATIONS.values()):
         pytest.skip(f"images of applications can't be had: {remedy}")
     ready(FLASK_REDIS)
     listener = listen(played.user.vantage, 6379)
