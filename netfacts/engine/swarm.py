@@ -15,7 +15,7 @@ from netfacts.model.errors import EngineError, OffLimits
 
 _READY_S = 60.0
 _DATA_PATH_PORT = 4789
-_OWN_NETWORKS = {"ingress", "docker_gwbridge"}
+_OWN_NETWORKS = frozenset({"ingress", "docker_gwbridge"})
 """What an engine makes of its own when it becomes part of a swarm, some time after it has said that it is ready."""
 
 
@@ -47,6 +47,22 @@ class _Named(msgspec.Struct):
 
 class _Cluster(msgspec.Struct, frozen=True, rename="pascal"):
     data_path_port: int = 0
+
+
+class SwarmSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new swarm is made with. What is left out the engine chooses."""
+
+    data_path_port: int = 0
+    """The value of --data-path-port: the UDP port that overlays use."""
+    pool: str = ""
+    """The value of --default-addr-pool: the prefix that overlays take their subnets from."""
+    subnet_size: int = 0
+    """The value of --default-addr-pool-mask-length: the length of their prefixes."""
+    furnished: bool = True
+    """Whether it stands only when every engine has the swarm's own networks: not where these are what is looked for."""
+
+
+AS_IT_COMES = SwarmSpec()
 
 
 class Membership(msgspec.Struct, frozen=True, rename="pascal"):
@@ -110,7 +126,7 @@ def require_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
     await_swarm(manager, workers)
 
 
-def form_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
+def form_swarm(manager: Engine, workers: Sequence[Engine], spec: SwarmSpec = AS_IT_COMES) -> None:
     """Make `manager` the manager of a new swarm that `workers` join, and wait until all of them are ready.
 
     Undo: none, a swarm ends with its engines.
@@ -118,12 +134,22 @@ def form_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
     Raises: EngineError with the engine's words, or saying who was not ready in time.
     """
     address = manager.machine.address
-    _asked(manager, "become a swarm's manager", lambda api: api.init_swarm(advertise_addr=address, listen_addr=address))
+    _asked(
+        manager,
+        "become a swarm's manager",
+        lambda api: api.init_swarm(
+            advertise_addr=address,
+            listen_addr=address,
+            data_path_port=spec.data_path_port or None,
+            default_addr_pool=[spec.pool] if spec.pool else None,
+            subnet_size=spec.subnet_size or None,
+        ),
+    )
     said = _asked(manager, "name the swarm's tokens", lambda api: api.inspect_swarm(), like=_Swarm)
     token = said["JoinTokens"]["Worker"]
     for worker in workers:
         _join(worker, address, token)
-    await_swarm(manager, workers)
+    await_swarm(manager, workers, furnished=spec.furnished)
 
 
 def _join(worker: Engine, manager: str, token: str) -> None:
@@ -135,8 +161,16 @@ def _join(worker: Engine, manager: str, token: str) -> None:
     )
 
 
-def await_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
-    """Wait until the manager calls every node ready, and every engine has the swarm's own networks.
+def leave_swarm(engine: Engine) -> None:
+    """Have a worker leave its swarm. Undo: none.
+
+    Raises: EngineError with the engine's words.
+    """
+    _asked(engine, "leave the swarm", lambda api: api.leave_swarm())
+
+
+def await_swarm(manager: Engine, workers: Sequence[Engine], *, furnished: bool = True) -> None:
+    """Wait until the manager calls every node ready, and where `furnished` every engine has the swarm's own networks.
 
     Raises: EngineError.
     """
@@ -145,7 +179,7 @@ def await_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
 
     def ready() -> bool:
         nonlocal lacking
-        lacking = _lacking(manager, engines)
+        lacking = _lacking(manager, engines, networks=_OWN_NETWORKS if furnished else frozenset())
         return not lacking
 
     def late(attempted: str) -> EngineError:
@@ -155,7 +189,7 @@ def await_swarm(manager: Engine, workers: Sequence[Engine]) -> None:
     until(ready, what="the swarm to be ready", timeout_s=_READY_S, error=late)
 
 
-def _lacking(manager: Engine, engines: Sequence[Engine]) -> str:
+def _lacking(manager: Engine, engines: Sequence[Engine], *, networks: frozenset[str]) -> str:
     """Say what is missing for a swarm of these engines, "" for nothing."""
     states = [
         str(node["Status"]["State"])
@@ -168,7 +202,7 @@ def _lacking(manager: Engine, engines: Sequence[Engine]) -> str:
             str(network["Name"])
             for network in _asked(engine, "list its networks", lambda api: api.networks(), like=list[_Named])
         }
-        if missing := _OWN_NETWORKS - names:
+        if missing := networks - names:
             return f"{engine.machine.name} has not made {' and '.join(sorted(missing))}"
     return ""
 

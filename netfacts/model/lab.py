@@ -115,6 +115,8 @@ FAR = SegmentSpec("far", IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:2:
 
 _RESOLVER = MachineSpec(name="resolver", ports=(PortSpec("lan", 53),), resolver=True)
 _HOST = MachineSpec(name="host", ports=(PortSpec("lan", 10),), engine=True)
+_HOST2 = MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True)
+_HOST3 = MachineSpec(name="host3", ports=(PortSpec("lan", 12),), engine=True)
 _CLIENT = MachineSpec(name="client", ports=(PortSpec("lan", 20),))
 
 
@@ -141,8 +143,9 @@ SHAPES = {
         LabSpec(
             name="two-hosts",
             segments=(LAN,),
-            machines=(_HOST, MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True), _CLIENT, _RESOLVER),
+            machines=(_HOST, _HOST2, _CLIENT, _RESOLVER),
         ),
+        LabSpec(name="three-hosts", segments=(LAN,), machines=(_HOST, _HOST2, _HOST3, _RESOLVER)),
         LabSpec(
             name="routed",
             segments=(LAN, FAR),

@@ -76,6 +76,11 @@ class Bounds:
             " published there yet"
         )
 
+    def parting(self) -> None:
+        """The engine is to leave its swarm."""
+        if not self._engine.private:
+            self._refuse("it would have the engine leave its swarm")
+
     def ports(self, ports: Iterable[int]) -> None:
         """What answers at TCP ports of the host is counted on to be a container: no program is to serve them."""
         if self._engine.private:

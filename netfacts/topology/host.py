@@ -13,7 +13,7 @@ import requests.exceptions
 
 from netfacts.engine import Engine
 from netfacts.engine.answer import answer_of
-from netfacts.engine.swarm import node_id
+from netfacts.engine.swarm import leave_swarm, node_id
 from netfacts.lab import Vantage, of_machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import EngineError, LabError, ProbeError
@@ -443,6 +443,14 @@ class Host:
         service: Service = self._call("create service", request["name"], lambda: create(request, engines))
         nodes[-1]._undo.append(service.remove)
         return service
+
+    def leave_swarm(self) -> None:
+        """Have the engine leave its swarm, in which it is a worker. Undo: none: the lab is to be the check's own.
+
+        Raises: EngineError with the engine's words; OffLimits where it is somebody's.
+        """
+        self._bounds.parting()
+        leave_swarm(self.engine)
 
     # -- what stands
 
