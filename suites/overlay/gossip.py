@@ -74,6 +74,23 @@ def await_services(names: Mapping[str, Sequence[str]], *containers: Container) -
         )
 
 
+def await_reunion(mesh: Network, *containers: Container, timeout_s: float) -> None:
+    """Wait until each container resolves every other one, and reaches it.
+
+    No error where that never comes: it is for the check to see.
+    """
+    known = {one.name: (one.address_on(mesh.name),) for one in containers}
+
+    def together() -> bool:
+        named = all(
+            query(here.vantage, _DNS, name).records == address for here in containers for name, address in known.items()
+        )
+        return named and all_answer([address for (address,) in known.values()], *containers)
+
+    with contextlib.suppress(_Unheard):
+        until(together, what=f"all on {mesh.name} to meet", timeout_s=timeout_s, error=_Unheard)
+
+
 def all_answer(addresses: Sequence[str], *containers: Container) -> bool:
     """Say whether each address answers each container's ping."""
     answers = ask(*(icmp(here.vantage, address, timeout_s=0.5) for here in containers for address in addresses))

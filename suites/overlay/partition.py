@@ -1,4 +1,4 @@
-"""Two hosts of an overlay that are cut off from each other for a while."""
+"""A host of an overlay that is cut off from the others for a while."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ class _Unlost(NetfactsError):
     pass
 
 
-def cut(here: Host, there: Host) -> None:
-    """Let neither host hear of the other. Undo: `mend`.
+def cut(here: Host, *others: Host) -> None:
+    """Let a host and the others not hear of each other. Undo: `mend`.
 
     Raises: LabError.
     """
-    _change(here, there, "-I")
+    _change("-I", here, *others)
 
 
-def mend(here: Host, there: Host) -> None:
+def mend(here: Host, *others: Host) -> None:
     """Take back what `cut` did.
 
     Raises: LabError.
     """
-    _change(here, there, "-D")
+    _change("-D", here, *others)
 
 
-def _change(here: Host, there: Host, how: str) -> None:
-    for host, other in ((here, there), (there, here)):
-        host.engine.run(f"iptables {how} INPUT -s {other.address} -j DROP")
+def _change(how: str, here: Host, *others: Host) -> None:
+    for there in others:
+        for host, other in ((here, there), (there, here)):
+            host.engine.run(f"iptables {how} INPUT -s {other.address} -j DROP")
 
 
-def await_loss(*containers: Container) -> None:
-    """Wait until no container's DNS server has had a name for the others for some seconds.
+def await_loss(here: Container, *others: Container) -> None:
+    """Wait until for some seconds a container's DNS server has had no name for the others, and theirs none for it.
 
     No error where one never loses them: that is for the check to see.
     """
@@ -51,10 +52,9 @@ def await_loss(*containers: Container) -> None:
 
     def lost() -> bool:
         knows = any(
-            query(here.vantage, _DNS, there.name).records
-            for here in containers
-            for there in containers
-            if here != there
+            query(one.vantage, _DNS, other.name).records
+            for there in others
+            for one, other in ((here, there), (there, here))
         )
         lost_at[0] = 0.0 if knows else lost_at[0] or time.monotonic()
         return bool(lost_at[0]) and time.monotonic() - lost_at[0] > _SETTLED_S
