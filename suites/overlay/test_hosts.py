@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("swarm")
 
 _PORT = 8080
 _NONCE = "netfacts-overlay-nonce"
+_DATA_PORT, _IN_4789 = 20789, "udp 4789"
 _HOST_MTU, _OVERLAY_MTU, _ENCRYPTED_MTU = 1500, 1450, 1424
 # An IPv4 header and the eight bytes that ICMP and UDP each put before their payload.
 _HEADERS_BYTES = 28
@@ -86,7 +87,7 @@ def test_overlay_packets_travel_in_vxlan(host: Host, host2: Host, act: Act, clai
     claim.show(f"on {device.name} of {box.name}, meanwhile", inside.text(own))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
-        equal("outside: transport and port", {f"{one.protocol} {one.destination_port}" for one in outer}, {"udp 4789"}),
+        equal("outside: transport and port", {_port_of(one) for one in outer}, {_IN_4789}),
         equal("outside: addresses", _ends(outer), {_way(host2, host), _way(host, host2)}),
         equal("inside: packets", [str(one.inner) for one in outer], [str(one) for one in own]),
     )
@@ -106,6 +107,54 @@ def _(stage: Stage) -> None:
     host2.engine.run("iptables -t nat -I POSTROUTING -p udp --dport 4789 -j SNAT --to-source 198.51.100.99")
     # Undone behind the wire: VXLAN drops what a known MAC address sends from another host.
     stage.host.engine.run(f"iptables -t nat -I INPUT -p udp --dport 4789 -j SNAT --to-source {host2.address}")
+
+
+@pytest.mark.fact("swarm.data-path-port")
+@pytest.mark.swarm(data_path_port=_DATA_PORT)
+def test_overlay_packets_travel_by_the_port_that_the_swarm_was_made_with(
+    host: Host, host2: Host, act: Act, claim: Claim
+) -> None:
+    """In a swarm made with --data-path-port 20789 overlay packets travel in UDP port 20789, and none in 4789.
+
+    host [ web ]── mesh ── eth0 ══════ eth0 ── mesh ──[ box ] host2
+    """
+    mesh = host.network("mesh", driver="overlay", attachable=True)
+    web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
+    act.settle(lambda: await_gossip(mesh, web, box))
+    device = _on(mesh.subnet, box)
+
+    with (
+        act,
+        capture(host.vantage, host.machine.interface(), vxlan_port=_DATA_PORT) as wire,
+        capture(box.vantage, device.name) as inside,
+    ):
+        (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
+
+    outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
+    claim.show(f"on {host.machine.interface()} of the first host, meanwhile", wire.text(outer))
+    claim.show(f"on {device.name} of {box.name}, meanwhile", inside.text(own))
+    claim.control(seen(ping, Outcome.CONNECTED, control=True))
+    claim.judge(
+        equal("transport and port", {_port_of(one) for one in outer}, {f"udp {_DATA_PORT}"}),
+        equal(
+            "packets of any kind in UDP port 4789", [str(one) for one in wire.packets if _port_of(one) == _IN_4789], []
+        ),
+        equal("addresses", _ends(outer), {_way(host2, host), _way(host, host2)}),
+        equal("inside: packets", [str(one.inner) for one in outer], [str(one) for one in own]),
+    )
+
+
+@tamper("swarm.data-path-port", "the engine ignores --data-path-port")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"data_path_port": 0}
+
+
+@strike("swarm.data-path-port", "the second host sends to UDP port 4789 as ever")
+def _(stage: Stage) -> None:
+    stage.hosts["host2"].engine.run(
+        f"iptables -t nat -I OUTPUT -p udp --dport {_DATA_PORT} -j DNAT --to {stage.host.address}:4789"
+    )
+    stage.host.engine.run(f"iptables -t nat -I PREROUTING -p udp --dport 4789 -j REDIRECT --to-ports {_DATA_PORT}")
 
 
 @pytest.mark.fact("overlay.mtu")
@@ -197,6 +246,10 @@ def _whole(here: Container, address: str, size: int) -> Probe:
 def _on(subnet: str, container: Container) -> Link:
     """The container's interface in a subnet."""
     return next(link for link in links(container.vantage) if subnet in {str(end.network) for end in link.ipv4})
+
+
+def _port_of(packet: Packet) -> str:
+    return f"{packet.protocol} {packet.destination_port}"
 
 
 def _ends(packets: Iterable[Packet]) -> set[str]:

@@ -1,0 +1,65 @@
+"""A node that leaves its swarm."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.claim import Act, Claim
+from fixtures.sabotage import Stage, strike
+from netfacts.model.verdict import Outcome
+from netfacts.probe import ask, icmp, resolve
+from netfacts.topology import Host
+from netfacts.verdict import equal, seen
+from suites.overlay.gossip import await_gossip, await_names
+
+pytestmark = pytest.mark.usefixtures("swarm")
+
+_SWARM_SCOPE = "swarm"
+_LEFT_S = 20.0
+
+
+@pytest.mark.fact("swarm.leave")
+@pytest.mark.own_lab
+def test_overlay_and_names_go_with_a_node_that_leaves(host: Host, host2: Host, act: Act, claim: Claim) -> None:
+    """When a node has left, the other doesn't resolve its containers' names, and it has no networks of the swarm's.
+
+    host [ web, other ]══════ mesh ══════[ box ] host2, which leaves
+    """
+    mesh = host.network("mesh", driver="overlay", attachable=True)
+    web, other = host.container("web", network=mesh), host.container("other", network=mesh)
+    box = host2.container("box", mode=mesh.name)
+    act.settle(lambda: await_gossip(mesh, web, box))
+    claim.control(*(seen(found, Outcome.CONNECTED, control=True) for found in resolve(web.vantage, box.name)))
+    address = box.address_on(mesh.name)
+    claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in ask(icmp(web.vantage, address))))
+
+    with act:
+        before = _of_swarm(host2)
+        host2.leave_swarm()
+        await_names({box.name: []}, web, timeout_s=_LEFT_S)
+        gone, stayed = resolve(web.vantage, box.name, other.name)
+        (answer,) = ask(icmp(web.vantage, address))
+        after = _of_swarm(host2)
+
+    claim.show("networks of scope swarm on the node, before and after", f"{', '.join(before)}\n{', '.join(after)}")
+    claim.control(equal("the overlay on the node, before", mesh.name in before, True, control=True))
+    claim.control(seen(stayed, Outcome.CONNECTED, control=True))
+    claim.judge(
+        seen(gone, Outcome.NAME_NOT_FOUND),
+        seen(answer, Outcome.TIMED_OUT, Outcome.UNREACHABLE),
+        equal("networks of scope swarm on the node that left", after, [], vantage=host2.name),
+    )
+
+
+def _of_swarm(host: Host) -> list[str]:
+    return sorted(said["Name"] for said in host.engine.api.networks() if said["Scope"] == _SWARM_SCOPE)
+
+
+@strike("swarm.leave", "the second host's engine says that it has left, and has not")
+def _(stage: Stage) -> None:
+    stage.hosts["host2"].engine.api.leave_swarm = lambda *_, **__: True  # type: ignore[method-assign]
+
+
+@strike("swarm.leave", "a container that stays has the name of the one that went for an alias")
+def _(stage: Stage) -> None:
+    stage.host.container("heir", network=stage.network("mesh"), aliases=[stage.container("box", "host2").name])
