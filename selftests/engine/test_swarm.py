@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from netfacts.engine.swarm import membership, node_id, require_swarm
-from netfacts.model.errors import OffLimits
+from netfacts.engine.swarm import SwarmSpec, form_swarm, leave_swarm, membership, node_id, require_swarm
+from netfacts.model.errors import EngineError, OffLimits
 
 _PORT = 4789
 
@@ -28,6 +28,8 @@ class Engine:
         self.listed = [
             {"ID": f"node{one}", "Spec": {"Availability": "active"}, "Status": {"State": "ready"}} for one in (1, 2)
         ]
+        self.made = ["ingress", "docker_gwbridge", "bridge"]
+        self.asked: list[dict[str, Any]] = []
         self.api = self
 
     def info(self) -> dict[str, Any]:
@@ -37,7 +39,19 @@ class Engine:
         return self.listed
 
     def networks(self) -> list[dict[str, Any]]:
-        return [{"Name": "ingress"}, {"Name": "docker_gwbridge"}, {"Name": "bridge"}]
+        return [{"Name": name} for name in self.made]
+
+    def init_swarm(self, **options: Any) -> None:
+        self.asked.append(options)
+
+    def inspect_swarm(self) -> dict[str, Any]:
+        return {"JoinTokens": {"Worker": "token"}}
+
+    def join_swarm(self, managers: list[str], token: str, **options: Any) -> None:
+        self.asked.append({"managers": managers, "token": token} | options)
+
+    def leave_swarm(self) -> None:
+        self.part = {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False}
 
     def log_tail(self, lines: int = 15) -> str:
         return ""
@@ -107,3 +121,46 @@ def test_what_would_have_to_be_changed_is_not_exercised(engines: tuple[Any, Any]
         require_swarm(manager, [worker])
 
     assert words in str(caught.value)
+
+
+# -- those that are made
+
+
+@pytest.mark.parametrize(
+    ("spec", "port", "pools", "size"),
+    [
+        (SwarmSpec(), None, None, None),
+        (SwarmSpec(data_path_port=7789), 7789, None, None),
+        (SwarmSpec(pool="10.77.0.0/16", subnet_size=26), None, ["10.77.0.0/16"], 26),
+    ],
+)
+def test_swarm_is_made_with_what_was_asked_for_and_no_more(
+    engines: tuple[Any, Any], spec: SwarmSpec, port: int | None, pools: list[str] | None, size: int | None
+) -> None:
+    manager, worker = engines
+
+    form_swarm(manager, [worker], spec)
+
+    ((said,), (joined,)) = manager.asked, worker.asked
+    assert (said["data_path_port"], said["default_addr_pool"], said["subnet_size"]) == (port, pools, size)
+    assert (joined["managers"], joined["advertise_addr"]) == (["198.51.100.1"], "198.51.100.2")
+
+
+def test_swarm_whose_own_networks_are_looked_for_stands_without_them(
+    engines: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netfacts.engine.swarm._READY_S", 0.0)
+    manager, worker = engines
+    worker.made = ["bridge"]
+
+    form_swarm(manager, [worker], SwarmSpec(furnished=False))
+
+    with pytest.raises(EngineError, match="the swarm to be ready") as caught:
+        form_swarm(manager, [worker])
+    assert "vm2 has not made docker_gwbridge and ingress" in caught.value.returned
+
+
+def test_worker_that_leaves_is_in_no_swarm(engines: tuple[Any, Any]) -> None:
+    leave_swarm(engines[1])
+
+    assert membership(engines[1]).node_id == ""

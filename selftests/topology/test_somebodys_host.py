@@ -116,6 +116,11 @@ def test_containers_get_no_addresses_of_somebodys_network(driver: str) -> None:
         _host(Played(nic="eth1")).network("wire", driver=driver, subnet=subnet)
 
 
+def test_engine_is_not_made_to_leave_its_swarm() -> None:
+    with pytest.raises(OffLimits, match="leave its swarm"):
+        _host(Played()).leave_swarm()
+
+
 def test_first_port_of_a_service_is_not_netfacts_to_publish() -> None:
     host = _host(Played())
     mesh = host.network("mesh")
