@@ -41,6 +41,7 @@ FEATURES = (
     Feature("esp", False, f"modprobe esp4 (it is part of {_MODULES})"),
     Feature("ipvlan", False, f"modprobe ipvlan (it is part of {_MODULES})"),
     Feature("vlan", False, f"modprobe 8021q (it is part of {_MODULES})"),
+    Feature("dummy", False, f"modprobe dummy numdummies=0 (it is part of {_MODULES})"),
 )
 
 # What shows that a feature is there, where trying it out would load what decides over the machine's own traffic or
@@ -51,6 +52,8 @@ _SIGNS = {
     "ip_vs": "/proc/net/ip_vs",
     "vlan": "/proc/net/vlan",
 }
+# Modules that show no such sign. dummy, too, changes the machine's interfaces: it comes with one of its own.
+_OF_MODULE = {"esp": "esp4", "dummy": "dummy"}
 
 Prober = Callable[[str], bool]
 
@@ -101,6 +104,9 @@ def has(name: str) -> bool:
         return _has_ip_vs()
     if name == "esp":
         return _has_esp()
+    if name == "dummy":
+        # Without this one, which making such a link would load it with, too.
+        _modprobe("dummy", "numdummies=0")
     return _has_link(name)
 
 
@@ -118,8 +124,8 @@ def has_already(name: str) -> bool:
     """
     if name in _SIGNS:
         return Path(_SIGNS[name]).exists()
-    if name == "esp":
-        return _esp_is_there(_text)
+    if name in _OF_MODULE:
+        return _is_loaded(_OF_MODULE[name], _text)
     return has(name)
 
 
@@ -138,8 +144,8 @@ def prober_of(site: Site, agent: Agent) -> Iterator[Prober]:
         def has(name: str) -> bool:
             if name in _SIGNS:
                 return site.inode(agent, _SIGNS[name]) != 0
-            if name == "esp":
-                return _esp_is_there(partial(site.text, agent))
+            if name in _OF_MODULE:
+                return _is_loaded(_OF_MODULE[name], partial(site.text, agent))
             if name == "overlay":
                 return _lists(site.text(agent, "/proc/filesystems") or "", "overlay")
             return scratch().supports(name)
@@ -147,12 +153,14 @@ def prober_of(site: Site, agent: Agent) -> Iterator[Prober]:
         yield has
 
 
-def _esp_is_there(text: Callable[[str], str | None]) -> bool:
-    """Say whether the kernel has ESP, built in or loaded already; `text` reads a file of its machine."""
+def _is_loaded(module: str, text: Callable[[str], str | None]) -> bool:
+    """Say whether the kernel has a module, built in or loaded already; `text` reads a file of its machine."""
     release = (text("/proc/sys/kernel/osrelease") or "").strip()
     loaded = (text("/proc/modules") or "").splitlines()
     built_in = (text(f"/lib/modules/{release}/modules.builtin") or "").splitlines()
-    return any(line.startswith("esp4 ") for line in loaded) or any(line.endswith("/esp4.ko") for line in built_in)
+    return any(line.startswith(f"{module} ") for line in loaded) or any(
+        line.endswith(f"/{module}.ko") for line in built_in
+    )
 
 
 def _text(path: str) -> str | None:
@@ -209,9 +217,9 @@ def _has_esp() -> bool:
     return done.exit_status == 0
 
 
-def _modprobe(module: str) -> None:
+def _modprobe(module: str, *parameters: str) -> None:
     if shutil.which("modprobe"):
-        run(["modprobe", module], timeout_s=_MODPROBE_S)
+        run(["modprobe", module, *parameters], timeout_s=_MODPROBE_S)
 
 
 def require_root() -> None:

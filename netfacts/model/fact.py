@@ -20,6 +20,7 @@ NEEDS = {
     "esp": "the kernel has IPsec's ESP with AES-GCM",
     "ipvlan": "the kernel has ipvlan",
     "vlan": "the kernel has 802.1Q VLANs",
+    "dummy": "the kernel has dummy interfaces, which lead nowhere",
     "iptables": "the engine's firewall backend is iptables",
     "lab-nameserver": "the host's nameserver is the lab's, and not somebody's",
     "docker-cli": "the engine comes with its command line client",

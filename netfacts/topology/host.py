@@ -131,6 +131,7 @@ class Host:
         ip_range: str = "",
         ipv6: bool = False,
         subnet6: str = "",
+        further: Sequence[str] = (),
         options: Mapping[str, str] | None = None,
         internal: bool = False,
         attachable: bool = False,
@@ -139,16 +140,18 @@ class Host:
         """Create a network. `role` becomes part of its name, unless `name` is the whole of it.
 
         `ip_range` is the value of --ip-range, for `subnet`; `ipv6` is Docker's --ipv6, and `subnet6` a further --subnet
-        for it.
+        for it. `further` holds the values of --subnet beside these.
 
         Raises: EngineError with the engine's words.
         """
-        self._bounds.network(driver, subnets=filter(None, (subnet, subnet6)), ipv6=ipv6, options=options or {})
+        self._bounds.network(
+            driver, subnets=filter(None, (subnet, *further, subnet6)), ipv6=ipv6, options=options or {}
+        )
         request = self._asked(
             {
                 "name": name or f"{role}-{self._tag}",
                 "driver": driver,
-                "ipam": ipam(subnet, gateway, subnet6, ip_range),
+                "ipam": ipam(subnet, gateway, subnet6, ip_range, further=further),
                 "enable_ipv6": ipv6,
                 "options": dict(options or {}),
                 "internal": internal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import docker
@@ -12,11 +13,12 @@ from netfacts.engine.image import EXPOSED
 _WITH_LEGACY_LINKS = ("", "default", "bridge")
 
 
-def ipam(subnet: str, gateway: str, subnet6: str, ip_range: str = "") -> docker.types.IPAMConfig | None:
+def ipam(
+    subnet: str, gateway: str, subnet6: str, ip_range: str = "", *, further: Sequence[str] = ()
+) -> docker.types.IPAMConfig | None:
     """Give a network's address pools, None to let the engine choose."""
     pools = [docker.types.IPAMPool(subnet=subnet, iprange=ip_range or None, gateway=gateway or None)] if subnet else []
-    if subnet6:
-        pools.append(docker.types.IPAMPool(subnet=subnet6))
+    pools += [docker.types.IPAMPool(subnet=one) for one in (*further, subnet6) if one]
     return docker.types.IPAMConfig(pool_configs=pools) if pools else None
 
 

@@ -16,6 +16,7 @@ from netfacts.lab.remote import RemoteSegment, Vm
 from netfacts.lab.site import Site
 from netfacts.lab.wire import BridgeError
 from netfacts.model.errors import LabError, UsageError
+from netfacts.run import Finished
 
 RELEASE = "6.1.0-18-amd64"
 BUILT_IN = f"/lib/modules/{RELEASE}/modules.builtin"
@@ -138,16 +139,17 @@ def test_kernel_of_a_vm_is_asked_in_one_segment_that_is_made_when_it_is_needed()
 
 
 def test_of_a_vm_no_more_is_tried_than_links_that_change_nothing() -> None:
-    """8021q filters VLAN 0 on every interface of the machine, so it is looked for and never asked for."""
+    """8021q filters VLAN 0 on every interface, and dummy adds one: they are looked for and never asked for."""
     far = Far()
 
-    assert far.missing() == {"br_netfilter", "ipv6", "ip_vs", "esp", "vlan"}
+    assert far.missing() == {"br_netfilter", "ipv6", "ip_vs", "esp", "vlan", "dummy"}
     assert far.tried == ["bridge", "veth", "vxlan", "ipvlan"]
 
 
 def test_features_of_a_vm_are_known_by_what_the_kernel_shows() -> None:
     signs = ("/proc/sys/net/bridge", "/proc/sys/net/ipv6", "/proc/net/ip_vs", "/proc/net/vlan")
-    far = Far(files=dict.fromkeys(signs, "") | {"/proc/modules": "esp4 28672 0 - Live 0x0\n"}, lacks=("vxlan",))
+    modules = "dummy 16384 0 - Live 0x0\nesp4 28672 0 - Live 0x0\n"
+    far = Far(files=dict.fromkeys(signs, "") | {"/proc/modules": modules}, lacks=("vxlan",))
 
     assert far.missing() == {"vxlan"}
 
@@ -228,7 +230,7 @@ def test_this_kernel_without_bridges_is_refused_for_these(monkeypatch: pytest.Mo
     assert caught.value.remedy.startswith("modprobe bridge (")
 
 
-@pytest.mark.parametrize("name", ["br_netfilter", "ip_vs", "vlan", "esp"])
+@pytest.mark.parametrize("name", ["br_netfilter", "ip_vs", "vlan", "esp", "dummy"])
 def test_visit_to_this_machine_loads_nothing_to_see_whether_it_is_there(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +274,39 @@ def test_esp_is_read_alike_on_a_vm_and_on_this_machine(
 
     assert ("esp" not in far.missing()) is is_there
     assert has_already("esp") is is_there
+
+
+@pytest.mark.parametrize(
+    ("files", "is_there"),
+    [
+        ({"/proc/modules": "dummy_stm 16384 0 - Live 0x0\n"}, False),
+        ({"/proc/modules": "dummy 16384 0 - Live 0x0\n"}, True),
+        ({BUILT_IN: "kernel/net/dummy_hcd.ko\nkernel/drivers/net/not-dummy.ko\n"}, False),
+        ({BUILT_IN: "kernel/drivers/net/dummy.ko\n"}, True),
+    ],
+)
+def test_dummy_is_read_alike_on_a_vm_and_on_this_machine(
+    files: Mapping[str, str], is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = Far(files=files)
+    monkeypatch.setattr(kernel, "_text", far.files.get)
+
+    assert ("dummy" not in far.missing()) is is_there
+    assert has_already("dummy") is is_there
+
+
+def test_dummy_is_loaded_without_an_interface_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+
+    def start(argv: list[str], *, timeout_s: float) -> Finished:
+        started.append(argv)
+        return Finished(tuple(argv), 0, "", "")
+
+    monkeypatch.setattr(kernel, "run", start)
+    monkeypatch.setattr("shutil.which", lambda name: f"/sbin/{name}")
+    monkeypatch.setattr(wire.Segment, "supports", lambda _, kind: started == [["modprobe", kind, "numdummies=0"]])
+
+    assert has("dummy")
 
 
 def test_root_is_required_with_a_way_to_become_it(monkeypatch: pytest.MonkeyPatch) -> None:

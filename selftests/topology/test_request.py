@@ -64,6 +64,15 @@ def test_range_and_gateway_belong_to_the_first_pool() -> None:
     assert (second["Subnet"], second["IPRange"]) == ("2001:db8:7::/64", None)
 
 
+def test_further_subnets_are_pools_of_their_own() -> None:
+    told = ipam("198.51.100.0/24", "198.51.100.1", "2001:db8:7::/64", further=["203.0.113.0/24"])
+
+    assert told is not None
+    subnets = [pool["Subnet"] for pool in told["Config"]]
+    assert subnets == ["198.51.100.0/24", "203.0.113.0/24", "2001:db8:7::/64"]
+    assert [pool["Gateway"] for pool in told["Config"]] == ["198.51.100.1", None, None]
+
+
 def test_no_range_is_told_where_none_is_asked_for() -> None:
     told = ipam("198.51.100.0/24", "", "")
 

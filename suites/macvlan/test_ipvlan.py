@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 
 from fixtures.claim import Act, Claim
+from fixtures.labs import AddRoute
 from fixtures.sabotage import Stage, strike, tamper
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
-from netfacts.observe import interface, neighbours, output
+from netfacts.observe import capture, interface, neighbours, output, rules
 from netfacts.probe import ask, icmp, listen, tcp
-from netfacts.topology import Host
-from netfacts.verdict import equal, seen, source_is
+from netfacts.topology import Host, Network
+from netfacts.verdict import equal, holds, seen, source_is
 
 _PORT = 8080
+# Private, and in none of the pools that Docker takes subnets from.
+_SUBNETS = IPv4Network("10.77.6.0/24"), IPv4Network("10.77.7.0/24")
 
 
 @pytest.mark.own_segment
@@ -61,5 +65,129 @@ def _(request: dict[str, Any]) -> dict[str, Any]:
 
 
 @strike("ipvlan.l2", "the container's interface is down")
+def _(stage: Stage) -> None:
+    stage.container("box").vantage.run("ip link set eth0 down")
+
+
+def _routed(host: Host, mode: str) -> Network:
+    """An ipvlan network with two subnets, for which the host is the way."""
+    first, second = map(str, _SUBNETS)
+    options = {"parent": host.machine.interface(), "ipvlan_mode": mode}
+    return host.network("routed", driver="ipvlan", subnet=first, further=[second], options=options)
+
+
+def _in_mode(request: dict[str, Any], mode: str) -> dict[str, Any]:
+    options = request.get("options", {})
+    return request | ({"options": options | {"ipvlan_mode": mode}} if "ipvlan_mode" in options else {})
+
+
+@pytest.mark.own_segment
+@pytest.mark.fact("ipvlan.l3")
+def test_l3_containers_are_reached_by_a_route_and_not_by_arp(
+    host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
+) -> None:
+    """In mode l3 containers of two subnets reach each other, and who routes to them; nobody answers ARP for them.
+
+    [box, first subnet], [other, second subnet] ── routed ── eth0 of host ── lan ── client
+    """
+    routed = _routed(host, "l3")
+    box, other = (
+        host.container(role, network=routed, address=str(subnet[77]))
+        for role, subnet in zip(("box", "other"), _SUBNETS, strict=True)
+    )
+    pair = box, other
+    for container in pair:
+        listen(container.vantage, _PORT)
+    for subnet in _SUBNETS:
+        add_route(str(subnet), "")
+    listener, nic = listen(client), client.machine.interface()
+
+    with act, capture(client, nic) as arrived:
+        among = ask(tcp(box.vantage, other.address, _PORT), tcp(other.vantage, box.address, _PORT))
+        beside = ask(*(tcp(client, container.address, _PORT) for container in pair))
+        for container in pair:
+            add_route(f"{container.address}/32", host.address)
+        to = ask(*(tcp(client, container.address, _PORT) for container in pair))
+        fro = ask(*(tcp(container.vantage, client.machine.address, listener.port) for container in pair))
+
+    arp = [packet for packet in arrived.packets if packet.protocol == "arp"]
+    claim.show(f"sudo tcpdump -n -i {nic} arp, on {client}", arrived.text(arp))
+    claim.show("ip route, in a container", output(box.vantage, "ip", "route"))
+    asked = [packet for packet in arp if any(container.address in packet.detail for container in pair)]
+    claim.control(holds("ARP for the containers is asked", bool(asked), len(asked), expected="yes", control=True))
+    answers = {container.address: arrived.answers(container.address) for container in pair}
+    claim.judge(
+        *(seen(answer, Outcome.CONNECTED) for answer in (*among, *to, *fro)),
+        *(source_is(answer, container.address) for answer, container in zip(among, pair, strict=True)),
+        *(source_is(answer, client.machine.address) for answer in to),
+        *(source_is(answer, container.address) for answer, container in zip(fro, pair, strict=True)),
+        *(seen(answer, Outcome.UNREACHABLE) for answer in beside),
+        equal("answers to ARP for the containers", answers, {address: [] for address in answers}, vantage=client),
+    )
+
+
+@tamper("ipvlan.l3", "the engine makes a network in mode l2")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return _in_mode(request, "l2")
+
+
+@strike("ipvlan.l3", "one container's interface is down")
+def _(stage: Stage) -> None:
+    stage.container("other").vantage.run("ip link set eth0 down")
+
+
+@strike("ipvlan.l3", "the client takes a container for its host, without asking")
+def _(stage: Stage) -> None:
+    mac = interface(stage.host.vantage, "eth0").mac
+    address = stage.container("box").address
+    stage.vantage("client").run(f"ip neigh replace {address} lladdr {mac} nud permanent dev eth0")
+
+
+@strike("ipvlan.l3", "the host drops what containers send, and so their answers")
+def _(stage: Stage) -> None:
+    stage.host.engine.run(f"iptables -I OUTPUT -s {_SUBNETS[0]} -j DROP")
+
+
+@pytest.mark.own_segment
+@pytest.mark.own_lab
+@pytest.mark.fact("ipvlan.l3s")
+def test_l3s_rules_of_the_host_apply_to_what_comes_in_and_goes_out(
+    host: Host, client: Vantage, add_route: AddRoute, act: Act, claim: Claim
+) -> None:
+    """In mode l3s what comes for a container passes the host's INPUT chain, and what it sends its OUTPUT chain.
+
+    [box] ── routed ── eth0 of host: iptables ── lan ── client
+    """
+    box = host.container("box", network=_routed(host, "l3s"), address=str(_SUBNETS[0][77]))
+    listen(box.vantage, _PORT)
+    add_route(box.address, host.address)
+    listener = listen(client)
+    to, fro = tcp(client, box.address, _PORT), tcp(box.vantage, client.machine.address, listener.port)
+    claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in ask(to, fro)))
+    host.engine.run(f"iptables -I INPUT -d {box.address} -p tcp --dport {_PORT} -j DROP")
+    host.engine.run(f"iptables -I OUTPUT -s {box.address} -p tcp --dport {listener.port} -j DROP")
+
+    with act:
+        dropped = ask(to, fro)
+        past = ask(icmp(client, box.address), icmp(box.vantage, client.machine.address))
+
+    claim.show("sudo iptables-save -c -t filter", rules(host.engine).text("filter"))
+    claim.judge(
+        *(seen(answer, Outcome.TIMED_OUT) for answer in dropped),
+        *(seen(answer, Outcome.CONNECTED) for answer in past),
+    )
+
+
+@tamper("ipvlan.l3s", "the engine makes a network in mode l3")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    return _in_mode(request, "l3")
+
+
+@strike("ipvlan.l3s", "another rule of OUTPUT lets everything out before")
+def _(stage: Stage) -> None:
+    stage.host.engine.run(f"iptables -I OUTPUT -s {_SUBNETS[0]} -j ACCEPT")
+
+
+@strike("ipvlan.l3s", "the container's interface is down")
 def _(stage: Stage) -> None:
     stage.container("box").vantage.run("ip link set eth0 down")
