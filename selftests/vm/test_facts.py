@@ -1,4 +1,4 @@
-"""Facts that need what a distribution's kernel has and not every other: IPVS, ESP, ipvlan, VLANs. In labs in a VM."""
+"""Facts that need what not every kernel has, but a distribution's: IPVS, ESP, ipvlan, VLANs, dummies. Labs in a VM."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from netfacts.engine.source import resolve
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError
 from selftests.vm.machine import VirtualMachine
@@ -21,10 +22,21 @@ from selftests.vm.machine import VirtualMachine
 ROOT = Path(__file__).resolve().parents[2]
 _CHECKOUT = ("netfacts", "fixtures", "reports", "suites", "facts", "conftest.py", "pyproject.toml")
 _HERE = "/root/netfacts"
-_RUN_S = 900.0
+_NEWER, _ITS_ROOT = "debian:trixie", "/root/newer"
+_RUN_S = 1800.0
 _A_VERDICT: dict[str, Any] = {"what": "a verdict", "timeout_s": 300.0}
 # What the kernel of the machine below may lack; a Debian kernel has it all.
-_FACTS = ("macvlan.8021q", "ipvlan.l2", "overlay.encrypted", "swarm.vip", "swarm.ingress")
+_FACTS = (
+    "macvlan.8021q",
+    "macvlan.no-parent",
+    "ipvlan.l2",
+    "ipvlan.l3",
+    "overlay.encrypted",
+    "swarm.vip",
+    "swarm.ingress",
+)
+# What the engine of the VM has not yet, either.
+_OF_NEWER = "ipvlan.l3s"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +51,19 @@ def equipped(vm: VirtualMachine) -> Iterator[VirtualMachine]:
     vm.sudo("rm", "-rf", _HERE)
 
 
+@pytest.fixture(scope="module")
+def newer(equipped: VirtualMachine) -> Iterator[str]:
+    """A newer engine that lies in the VM, as `--engine` takes it. Undo: it is removed."""
+    root = resolve(_NEWER).root
+    assert root is not None
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
+        tar.add(root, ".")
+    equipped.send(buffer.getvalue(), _ITS_ROOT)
+    yield f"rootfs:{_ITS_ROOT}"
+    equipped.sudo("rm", "-rf", _ITS_ROOT)
+
+
 def _packed() -> bytes:
     def leave_out(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         return None if Path(entry.name).name in ("__pycache__", "out", "mypy") else entry
@@ -51,15 +76,15 @@ def _packed() -> bytes:
     return buffer.getvalue()
 
 
-def _netfacts(vm: VirtualMachine, command: str, select: str) -> list[dict[str, Any]]:
-    """Run netfacts there, with the engine that is installed, started privately; gives the record's lines."""
-    done = vm.sudo(*_argv(command, select), timeout_s=_RUN_S)
+def _netfacts(vm: VirtualMachine, command: str, select: str, *, engine: str = "system") -> list[dict[str, Any]]:
+    """Run netfacts there, with the engine that is installed or another, started privately; gives the record's lines."""
+    done = vm.sudo(*_argv(command, select, engine), timeout_s=_RUN_S)
     print(done.out + done.err)
     return _lines(vm, command)
 
 
-def _argv(command: str, select: str) -> list[str]:
-    words = ["python3", "-m", "netfacts", command, "--engine", "system", "-n", "0", "--out", f"{_HERE}/out-{command}"]
+def _argv(command: str, select: str, engine: str = "system") -> list[str]:
+    words = ["python3", "-m", "netfacts", command, "--engine", engine, "-n", "0", "--out", f"{_HERE}/out-{command}"]
     return ["env", "-C", _HERE, f"PYTHONPATH={_HERE}/packages", *words, "-k", select]
 
 
@@ -75,18 +100,39 @@ def _verdicts(lines: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.timeout(_RUN_S)
 def test_facts_that_only_such_a_kernel_can_exercise_conform(equipped: VirtualMachine) -> None:
-    lines = _netfacts(equipped, "run", " or ".join(_FACTS))
+    lines = _netfacts(equipped, "run", " or ".join((*_FACTS, _OF_NEWER)))
 
-    assert _verdicts(lines) == dict.fromkeys(_FACTS, ("conforms", ""))
+    verdicts = _verdicts(lines)
+    assert verdicts.pop(_OF_NEWER)[0] == "not_exercised"
+    assert verdicts == dict.fromkeys(_FACTS, ("conforms", ""))
 
 
 @pytest.mark.timeout(_RUN_S)
 def test_their_sabotages_are_noticed(equipped: VirtualMachine) -> None:
     lines = _netfacts(equipped, "sabotage", " or ".join(_FACTS))
 
+    assert _killed(lines) == set(_FACTS)
+
+
+@pytest.mark.timeout(_RUN_S)
+def test_fact_that_needs_a_newer_engine_as_well_conforms(equipped: VirtualMachine, newer: str) -> None:
+    lines = _netfacts(equipped, "run", _OF_NEWER, engine=newer)
+
+    assert _verdicts(lines) == {_OF_NEWER: ("conforms", "")}
+
+
+@pytest.mark.timeout(_RUN_S)
+def test_its_sabotages_are_noticed_on_that_engine(equipped: VirtualMachine, newer: str) -> None:
+    lines = _netfacts(equipped, "sabotage", _OF_NEWER, engine=newer)
+
+    assert _killed(lines) == {_OF_NEWER}
+
+
+def _killed(lines: list[dict[str, Any]]) -> set[str]:
+    """The facts whose sabotages were tried, every one of which is to have been noticed."""
     tried = [line for line in lines if line["kind"] == "sabotage"]
-    assert {line["fact"] for line in tried} == set(_FACTS)
     assert [line for line in tried if not line["killed"]] == []
+    return {line["fact"] for line in tried}
 
 
 @pytest.mark.timeout(_RUN_S)
