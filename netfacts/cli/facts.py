@@ -87,6 +87,26 @@ def list_regressions(
         _write(REGRESSIONS, regressions_page(found))
 
 
+@app.command("support")
+def show_support(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN", help="Runs: their folders or their record.jsonl; folders of upgrades.", show_default=False
+        ),
+    ],
+    write: Annotated[bool, typer.Option("--write", help="Put the table into docs/support-matrix.md.")] = False,
+) -> None:
+    """Make a table of several runs: which systems were exercised on which engine and kernel, which not, and why."""
+    from reports import support
+
+    table = support.markdown(support.read(runs), load_chapters(load()))
+    if write:
+        Console(soft_wrap=True).print(Text(str(support.write(table, support.PAGE))))
+    else:
+        print(table, end="")
+
+
 @app.command("docs")
 def write_guide(
     out: Annotated[
