@@ -13,7 +13,6 @@ import errno
 import gc
 import json
 import os
-import signal
 import socket
 import struct
 import time
@@ -48,11 +47,11 @@ class Source:
         """Serve on a bound socket, which becomes its own; `urgent`: before all other processes."""
         with sock:
             sock.listen()
-            self._pid = child.fork(lambda: _serve(sock, urgent=urgent), keep=sock.fileno())
+            self._pid = child.fork(lambda: _serve(sock, urgent=urgent), keep=(sock.fileno(),))
 
     def close(self) -> None:
         """End it."""
-        _end(self._pid)
+        child.end(self._pid)
 
 
 async def load(args: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +66,7 @@ async def load(args: dict[str, Any]) -> dict[str, Any]:
     if not 0 < window_s <= LONGEST_S / 2:
         raise ValueError(f"can't look for {window_s!r} s")
     read, write = os.pipe()
-    pid = child.fork(lambda: _tell(write, args), keep=write)
+    pid = child.fork(lambda: _tell(write, args), keep=(write,))
     os.close(write)
     try:
         async with asyncio.timeout(timeout_s):
@@ -75,16 +74,11 @@ async def load(args: dict[str, Any]) -> dict[str, Any]:
     except TimeoutError:
         return {"outcome": "timed_out", "detail": f"no result within {timeout_s} s"}
     finally:
-        _end(pid)
+        child.end(pid)
     if not said:
         raise RuntimeError("what was to put the loads ended without a word")
     answer: dict[str, Any] = json.loads(said)
     return answer
-
-
-def _end(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 def _hold_still(*, urgent: bool) -> None:
@@ -96,9 +90,7 @@ def _hold_still(*, urgent: bool) -> None:
     gc.disable()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if urgent:
-        # Some kernels grant it to none, or not in every cgroup; then there is more noise.
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        child.go_first()
 
 
 # -- the source

@@ -11,6 +11,7 @@ from typing import Any
 
 from netfacts.agent import command, ethtool, farewell, protocol, reading, resolve, sysctl, wiring
 from netfacts.agent.capture import Captures
+from netfacts.agent.carrier import Carriers
 from netfacts.agent.flow import Flows
 from netfacts.agent.held import Held
 from netfacts.agent.listeners import Listeners
@@ -30,6 +31,7 @@ def serve(channel: socket.socket) -> None:
 async def _serve(channel: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=channel, limit=protocol.MAX_LINE_BYTES)
     listeners, captures, taps, held, flows, relays = Listeners(), Captures(), Taps(), Held(), Flows(), Relays()
+    carriers = Carriers()
     ops: dict[str, _Op] = {
         "probe": probe_all,
         "resolve": resolve.resolve,
@@ -38,6 +40,8 @@ async def _serve(channel: socket.socket) -> None:
         "flow": flows.start,
         "flown": flows.stop,
         "load": load,
+        "carry": carriers.open,
+        "carried": carriers.close,
         "listen": listeners.open,
         "close": listeners.close,
         "capture": captures.start,

@@ -40,6 +40,8 @@ FEATURES = (
     Feature("ip_vs", False, f"modprobe ip_vs (it is part of {_MODULES})"),
     Feature("esp", False, f"modprobe esp4 (it is part of {_MODULES})"),
     Feature("ipvlan", False, f"modprobe ipvlan (it is part of {_MODULES})"),
+    Feature("ipip", False, f"modprobe ipip (it is part of {_MODULES})"),
+    Feature("tun", False, f"modprobe tun (it is part of {_MODULES})"),
     Feature("vlan", False, f"modprobe 8021q (it is part of {_MODULES})"),
     Feature("dummy", False, f"modprobe dummy numdummies=0 (it is part of {_MODULES})"),
 )
@@ -52,8 +54,11 @@ _SIGNS = {
     "ip_vs": "/proc/net/ip_vs",
     "vlan": "/proc/net/vlan",
 }
-# Modules that show no such sign. dummy, too, changes the machine's interfaces: it comes with one of its own.
-_OF_MODULE = {"esp": "esp4", "dummy": "dummy"}
+# A character device that loads its module when it is opened; a system without the module has no such device, or one
+# behind which there is nothing.
+_TUN = "/dev/net/tun"
+# Modules that show no such sign. dummy and ipip change the machine's interfaces, too: they come with one of their own.
+_OF_MODULE = {"esp": "esp4", "dummy": "dummy", "ipip": "ipip"}
 
 Prober = Callable[[str], bool]
 
@@ -94,20 +99,8 @@ def has(name: str) -> bool:
 
     Raises: LabError where that can't be tried, BridgeError for want of bridges.
     """
-    if name == "ipv6":
-        return Path(_SIGNS[name]).exists()
-    if name == "overlay":
-        return _has_filesystem("overlay")
-    if name == "br_netfilter":
-        return _has_br_netfilter()
-    if name == "ip_vs":
-        return _has_ip_vs()
-    if name == "esp":
-        return _has_esp()
-    if name == "dummy":
-        # Without this one, which making such a link would load it with, too.
-        _modprobe("dummy", "numdummies=0")
-    return _has_link(name)
+    trial = _TRIALS.get(name)
+    return trial() if trial else _has_link(name)
 
 
 def has_to_a_user(name: str) -> bool:
@@ -144,6 +137,8 @@ def prober_of(site: Site, agent: Agent) -> Iterator[Prober]:
         def has(name: str) -> bool:
             if name in _SIGNS:
                 return site.inode(agent, _SIGNS[name]) != 0
+            if name == "tun":
+                return site.inode(agent, _TUN) != 0
             if name in _OF_MODULE:
                 return _is_loaded(_OF_MODULE[name], partial(site.text, agent))
             if name == "overlay":
@@ -217,9 +212,49 @@ def _has_esp() -> bool:
     return done.exit_status == 0
 
 
+def _has_tun() -> bool:
+    try:
+        os.close(os.open(_TUN, os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _has_dummy() -> bool:
+    # Without the interface that making such a link would load it with, too.
+    _modprobe("dummy", "numdummies=0")
+    return _has_link("dummy")
+
+
+def _has_ipip() -> bool:
+    # Loaded without the device that it else puts into every network namespace, this machine's own among them.
+    switch = Path("/proc/sys/net/core/fb_tunnels_only_for_init_net")
+    with contextlib.suppress(OSError):
+        before = switch.read_text()
+        switch.write_text("2")
+        try:
+            _modprobe("ipip")
+        finally:
+            switch.write_text(before)
+    return _has_link("ipip")
+
+
 def _modprobe(module: str, *parameters: str) -> None:
     if shutil.which("modprobe"):
         run(["modprobe", module, *parameters], timeout_s=_MODPROBE_S)
+
+
+_TRIALS: Mapping[str, Callable[[], bool]] = {
+    "ipv6": Path(_SIGNS["ipv6"]).exists,
+    "overlay": partial(_has_filesystem, "overlay"),
+    "br_netfilter": _has_br_netfilter,
+    "ip_vs": _has_ip_vs,
+    "esp": _has_esp,
+    "tun": _has_tun,
+    "ipip": _has_ipip,
+    "dummy": _has_dummy,
+}
+"""How features are tried that are no links, or whose modules are to be loaded with care."""
 
 
 def require_root() -> None:

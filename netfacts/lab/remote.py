@@ -219,7 +219,12 @@ class RemoteSegment:
 
     def supports(self, kind: str) -> bool:
         """Say whether the kernel makes links of this kind there. Raises: LabError, ProbeError."""
-        extra = {"vxlan": ("id", "1", "dstport", "4789"), "vlan": ("id", "1")}.get(kind, ())
+        needed = {
+            "vxlan": ("id", "1", "dstport", "4789"),
+            "vlan": ("id", "1"),
+            "ipip": ("local", "198.51.100.1"),
+        }
+        extra = needed.get(kind, ())
         beneath = ("link", "segment") if kind in ("vlan", "ipvlan") else ()
         if self._refusal("link", "add", *beneath, "trial", "type", kind, *extra):
             return False

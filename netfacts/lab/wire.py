@@ -22,6 +22,8 @@ _CLONE_NEWNET = 0x40000000
 # own, the kernel takes them for one device and may be a second late to see its carrier (linkwatch_urgent_event in
 # net/core/link_watch.c); until then IPv6 on it hears no neighbour solicitation.
 _PORT_INDEX = 1000
+# NUD_PERMANENT of linux/neighbour.h.
+_PERMANENT = 0x80
 
 
 class BridgeError(LabError):
@@ -43,6 +45,14 @@ class Netlink:
         if not found:
             raise LabError(f"there is no link {name}")
         return int(found[0])
+
+    def mtu(self, name: str) -> int:
+        """Give the MTU of a link, in bytes.
+
+        Raises: LabError.
+        """
+        (link,) = self._socket.get_links(self.index(name))
+        return int(link.get("mtu"))
 
     def do(self, noun: str, verb: str, **args: Any) -> None:
         """Carry out one request, such as `do("link", "set", index=2, state="up")`.
@@ -77,6 +87,16 @@ class Netlink:
             self.do("addr", "add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
         self.do("link", "set", index=index, state="up")
 
+    def neighbour(self, name: str, mac: str, *, address: str, behind: str) -> None:
+        """Tell a VXLAN device that a neighbour's IPv4 address is at `mac`, and that this is `behind` another host.
+
+        Raises: LabError.
+        """
+        index = self.index(name)
+        # Again is no error; there is no replacing.
+        self.do("fdb", "append", ifindex=index, lladdr=mac, dst=behind)
+        self.do("neigh", "replace", ifindex=index, lladdr=mac, dst=address, state=_PERMANENT)
+
     def bridge(self, name: str, port: str) -> None:
         """Make a bridge whose port is the link `port`, which is set up. Its MAC stays that link's, whoever joins them.
 
@@ -87,15 +107,30 @@ class Netlink:
         self.do("link", "add", ifname=name, kind="bridge", address=link.get("address"))
         self.do("link", "set", index=index, master=self.index(name), state="up")
 
-    def route(self, verb: str, prefix: str, via: str, interface: str = "") -> None:
+    def route(self, verb: str, prefix: str, via: str, interface: str = "", *, onlink: bool = False) -> None:
         """Do `verb` ("add", "replace", "del") to a route; with `via` "" it is to what is beside the interface.
+
+        `onlink`: `via` is taken to be beside the interface, whatever that's addresses are.
 
         Raises: LabError.
         """
         through: dict[str, Any] = {"oif": self.index(interface)} if interface else {}
         if via:
             through["gateway"] = via
+        if onlink:
+            through["flags"] = ["onlink"]
         self.do("route", verb, dst=prefix, **through)
+
+    def unroute(self, prefix: str) -> None:
+        """Remove the route to a prefix; gone already is success.
+
+        Raises: LabError.
+        """
+        try:
+            self._socket.route("del", dst=prefix)
+        except NetlinkError as error:
+            if error.code != errno.ESRCH:
+                raise LabError(f"could not del route {prefix}", returned=str(error)) from None
 
     def close(self) -> None:
         """Close the socket."""
@@ -152,10 +187,12 @@ class Segment:
 
     def supports(self, kind: str) -> bool:
         """Say whether the kernel makes links of this kind here."""
-        needed: dict[str, dict[str, int]] = {
+        needed: dict[str, dict[str, int | str]] = {
             "vxlan": {"vxlan_id": 1},
             "vlan": {"vlan_id": 1, "link": self._bridge},
             "ipvlan": {"link": self._bridge},
+            # Without an address of its own it would be the one that the kernel makes by itself.
+            "ipip": {"ipip_local": "198.51.100.1"},
         }
         extra = needed.get(kind, {})
         try:

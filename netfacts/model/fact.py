@@ -19,6 +19,8 @@ NEEDS = {
     "ip_vs": "the kernel has IPVS, by which swarm spreads connections over a service's tasks",
     "esp": "the kernel has IPsec's ESP with AES-GCM",
     "ipvlan": "the kernel has ipvlan",
+    "ipip": "the kernel has IP-in-IP tunnels",
+    "tun": "the kernel has TUN devices",
     "vlan": "the kernel has 802.1Q VLANs",
     "dummy": "the kernel has dummy interfaces, which lead nowhere",
     "iptables": "the engine's firewall backend is iptables",

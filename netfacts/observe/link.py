@@ -41,12 +41,13 @@ class Link:
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the main table. `gateway` and `source` are "" where it has none."""
+    """A route of the main table. `gateway` and `source` are "" where it has none; `protocol` says who has made it."""
 
     destination: str
     gateway: str
     device: str
     source: str
+    protocol: str = ""
 
 
 class _Late(ProbeError):
@@ -157,6 +158,7 @@ def parse_routes(text: str) -> list[Route]:
             str(entry.get("gateway", "")),
             str(entry.get("dev", "")),
             str(entry.get("prefsrc", "")),
+            str(entry.get("protocol", "")),
         )
         for entry in _entries(text)
     ]
