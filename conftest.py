@@ -6,6 +6,7 @@ pytest_plugins = [
     "fixtures.facts",
     "fixtures.shard",
     "fixtures.labs",
+    "fixtures.fabric",
     "fixtures.claim",
     "fixtures.takeover",
     "fixtures.evidence",

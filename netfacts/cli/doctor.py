@@ -23,7 +23,7 @@ from netfacts.model.errors import EngineError, LabError, UsageError
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that netfacts uses. `vital` ones no run can do without."""
+    """A program that netfacts uses. `vital` ones no run can do without; without a `package` none is to be installed."""
 
     name: str
     package: str
@@ -38,7 +38,8 @@ _TOOLS = (
     Tool(
         "iptables", "iptables", "is the firewall of engines without one of their own: `static:` and `version:`", False
     ),
-    Tool("dockerd", "docker.io", "is the engine of `--engine system`; where it is missing one is unpacked", False),
+    Tool("dockerd", "", "is the engine of `--engine system`; where it is missing one is unpacked", False),
+    Tool("flanneld", "", "lays Flannel's fabrics in the place of netfacts' own emulation", False),
 )
 
 
@@ -121,7 +122,7 @@ def _tool(tool: Tool) -> Result:
     if found:
         return Result("ok", tool.name, found)
     state = "missing" if tool.vital else "lacks"
-    remedy = "" if tool.name == "dockerd" else f"apt-get install {tool.package}"
+    remedy = f"apt-get install {tool.package}" if tool.package else ""
     return Result(state, tool.name, f"not found; it {tool.purpose}", remedy)
 
 

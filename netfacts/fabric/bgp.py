@@ -1,0 +1,132 @@
+"""`bgp`: hosts tell each other by BGP which subnets are theirs, and the router between them hears it, too.
+
+Every machine runs BIRD. The router is the hosts' route reflector: each has a session with it alone, and it tells all of
+them what each has said. Nothing is encapsulated.
+
+Source: https://docs.tigera.io/calico/latest/networking/configuring/bgp, https://bird.network.cz/doc/bird-6.html#bgp
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
+from netfacts.engine.program import Unpacked, start
+from netfacts.fabric.backend import Backend, Node, hex_of
+from netfacts.lab import Machine
+from netfacts.lab.wait import until
+from netfacts.model.errors import LabError
+
+_CONFIG, _CONTROL, LOG = "/run/netfacts/bird.conf", "/run/netfacts/bird.ctl", "/run/netfacts/bird.log"
+_AS = 64512
+_LEARNT_S = 30.0
+_STOPPED_S = 10.0
+
+# Only what BGP has told goes to the kernel. What this has already is learnt, because a next hop behind the router is
+# found by the default route. docker0 is left out: a host would prefer what it sees there to what it is to tell.
+_COMMON = """\
+log stderr all;
+router id {address};
+protocol device {{ }}
+protocol direct {{ ipv4; interface "eth*"; }}
+protocol kernel {{ learn; ipv4 {{ import all; export where source = RTS_BGP; }}; }}
+"""
+# Soon there, and soon seen to be gone.
+_SESSION = """\
+protocol bgp to_{name} {{
+    local {own} as {number};
+    neighbor {other} as {number};
+    connect delay time 1; connect retry time 1; error wait time 1, 2;
+    hold time 9; keepalive time 3;
+    {role}
+    ipv4 {{ import all; export where source = {told}; }};
+}}
+"""
+
+
+class Bgp(Backend):
+    """BIRD on each host and on the router."""
+
+    name = "bgp"
+
+    def __init__(self, bird: Unpacked, router: Machine, hosts: Sequence[Machine]) -> None:
+        """Start the router's, which waits for the hosts.
+
+        Raises: LabError.
+        """
+        self.maker = f"BIRD {bird.version}"
+        self._bird = bird
+        self._router = router
+        self._running: dict[str, int] = {}
+        sessions = [
+            _session(host.name, _neighbour(router, host), host.address, role="rr client;", told="RTS_BGP")
+            for host in hosts
+        ]
+        self._start(router, "".join(sessions))
+
+    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
+        """See `Backend`."""
+        own = f"protocol static {{ ipv4; route {subnet} unreachable; }}\n"
+        gateway = _neighbour(self._router, machine)
+        self._start(machine, own + _session("router", machine.address, gateway, told="RTS_STATIC"))
+        return {}
+
+    def connect(self, node: Node, peers: Sequence[Node]) -> None:
+        """See `Backend`. Waits until the host has heard of all peers."""
+        wanted = [peer.lease.subnet for peer in peers]
+
+        def missing() -> list[IPv4Network]:
+            table = node.machine.text("/proc/1/net/route") or ""
+            return [subnet for subnet in wanted if f"\t{hex_of(subnet)}\t" not in table]
+
+        until(
+            lambda: not missing(),
+            what=f"{node.name} to learn the routes to {', '.join(map(str, wanted))}",
+            timeout_s=_LEARNT_S,
+            error=lambda attempted: LabError(attempted, where=node.name, returned=_log_tail(node.machine)),
+        )
+
+    def halt(self, machine: Machine) -> None:
+        """See `Backend`. BIRD takes leave of its neighbours and takes its routes from the kernel."""
+        if machine.name not in self._running:
+            return
+        pid = self._running.pop(machine.name)
+        machine.agent.call("signal", pid=pid, signal=int(signal.SIGTERM))
+        if machine.agent.call("wait", pid=pid, timeout_s=_STOPPED_S)["exit"] is None:
+            raise LabError("BIRD did not stop", where=machine.name, returned=_log_tail(machine))
+
+    def close(self, node: Node, peers: Sequence[Node]) -> None:  # noqa: ARG002
+        """See `Backend`."""
+        self.halt(node.machine)
+
+    def end(self) -> None:
+        """See `Backend`."""
+        self.halt(self._router)
+
+    def _start(self, machine: Machine, protocols: str) -> None:
+        text = _COMMON.format(address=machine.address) + protocols
+        machine.agent.call("write", path=_CONFIG, text=text)
+        argv = ["bird", "-f", "-c", _CONFIG, "-s", _CONTROL]
+        self._running[machine.name] = pid = start(machine, self._bird, argv, log=LOG)
+        end = machine.agent.submit("wait", pid=pid, timeout_s=_LEARNT_S)
+
+        def listens() -> bool:
+            if end.done():
+                raise LabError("BIRD ended at once", where=machine.name, returned=_log_tail(machine))
+            return machine.exists(_CONTROL)
+
+        until(listens, what=f"BIRD on {machine.name} to start", timeout_s=_LEARNT_S)
+
+
+def _session(name: str, own: str, other: str, *, told: str, role: str = "") -> str:
+    return _SESSION.format(name=name, own=own, other=other, number=_AS, role=role, told=told)
+
+
+def _neighbour(router: Machine, host: Machine) -> str:
+    """Give the router's address on a host's segment."""
+    return str(router.lab.address(router.name, segment=host.spec.ports[0].segment))
+
+
+def _log_tail(machine: Machine, lines: int = 10) -> str:
+    return "\n".join((machine.text(LOG) or "").splitlines()[-lines:])

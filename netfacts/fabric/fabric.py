@@ -1,0 +1,71 @@
+"""A fabric: hosts that have leased subnets of one network, and the ways between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from netfacts.fabric.backend import Backend, Node
+from netfacts.fabric.lease import Config, Lease
+from netfacts.fabric.store import Store
+from netfacts.lab import Machine
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Fabric:
+    """Hosts whose containers' addresses are routed between them. Undo: `close`, or the end of its machines."""
+
+    def __init__(self, config: Config, backend: Backend, store: Store) -> None:
+        """Write its configuration into the store; no host is part of it yet.
+
+        Raises: LabError where the store does not answer.
+        """
+        self.config = config
+        self.backend = backend
+        self.nodes: dict[str, Node] = {}
+        self._store = store
+        store.put(config.key, config.encode())
+
+    def join(self, *machines: Machine) -> None:
+        """Make hosts part of it: each leases a subnet, and all that there are now learn the ways to each other.
+
+        Raises: LabError, also where the store does not answer.
+        """
+        # Only who has a lease is known to the others.
+        for node in _each(machines, lambda machine: self.backend.join(machine, self.config, self._store)):
+            self.nodes[node.name] = node
+        _each([*self.nodes.values()], lambda node: self.backend.connect(node, self.peers(node)))
+
+    def peers(self, node: Node) -> list[Node]:
+        """Give the other hosts that are part of it."""
+        return [other for other in self.nodes.values() if other is not node]
+
+    def leases(self) -> list[Lease]:
+        """Read from the store which subnets are leased now.
+
+        Raises: LabError where it does not answer, or holds something else.
+        """
+        found = self._store.keys(f"{self.config.prefix}/subnets/")
+        return [Lease.decode(key, value) for key, value in found.items()]
+
+    def __getitem__(self, name: str) -> Node:
+        """Give the host of this name. Raises: KeyError."""
+        return self.nodes[name]
+
+    def close(self) -> None:
+        """Take it from its hosts.
+
+        Raises: LabError.
+        """
+        _each([*self.nodes.values()], lambda node: self.backend.close(node, self.peers(node)))
+        self.nodes.clear()
+        self.backend.end()
+
+
+def _each(those: Sequence[T], job: Callable[[T], R]) -> list[R]:
+    """Do something to all at once. Raises: what the first that failed has raised, when all have come to an end."""
+    with ThreadPoolExecutor(max(1, len(those))) as pool:
+        return [future.result() for future in [pool.submit(job, one) for one in those]]

@@ -1,0 +1,162 @@
+"""Flannel's own daemon, where it is installed: it leases subnets and lays the ways in the place of netfacts.
+
+Source: https://github.com/flannel-io/flannel/blob/v0.26.7/Documentation/configuration.md#key-command-line-options
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Sequence
+from functools import cache
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from netfacts.fabric.backend import Backend, Node, hex_of
+from netfacts.fabric.hostgw import HostGateway, are_neighbours
+from netfacts.fabric.lease import Config, Lease
+from netfacts.fabric.store import Store
+from netfacts.fabric.udp import Udp
+from netfacts.fabric.vxlan import Vxlan
+from netfacts.lab import Machine
+from netfacts.lab.agent import Reply
+from netfacts.lab.wait import until
+from netfacts.model.errors import LabError, ProbeError
+from netfacts.run import run
+
+_EMULATED = {one.name: one for one in (HostGateway, Vxlan, Udp)}
+# One that gets no lease asks again and again.
+_LEASED_S = 10.0
+_KNOWN_S = 20.0
+_STOPPED_S = 10.0
+_VERSION_S = 10.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def installed() -> str:
+    """Give the path of flanneld on this machine's PATH, "" where there is none."""
+    return shutil.which("flanneld") or ""
+
+
+class Flanneld(Backend):
+    """A flanneld on each host, one for each fabric."""
+
+    def __init__(self, name: str) -> None:
+        """Take the one on PATH; `name` is a backend that `is_flannels` knows."""
+        self.name = name
+        self.device = _EMULATED[name].device
+        self.maker = f"flanneld {_version(installed())}"
+        self._running: dict[str, int] = {}
+
+    def join(self, machine: Machine, config: Config, store: Store) -> Node:
+        """See `Backend`. Waits for the daemon to have a lease; where it gets none it is ended."""
+        folder = self._folder
+        argv = [
+            installed(),
+            f"-etcd-endpoints={store.endpoint}",
+            f"-etcd-prefix={config.prefix}",
+            f"-iface={machine.interface()}",
+            f"-public-ip={machine.address}",
+            f"-subnet-file={folder}/subnet.env",
+            # Of containers' packets, and of the rules that let them pass: both are seen to with the engine.
+            "-ip-masq=false",
+            "-iptables-forward-rules=false",
+        ]
+        call = machine.agent.call
+        machine.execute(["mkdir", "-p", folder]).checked("could not make a folder for flanneld", LabError)
+        try:
+            # Nothing of the caller's environment: it may hold options of flanneld's.
+            spawned = call("spawn", argv=argv, env={"PATH": _PATH}, log=self._log, root="", name="flanneld")
+        except ProbeError as error:
+            raise LabError("could not start flanneld", where=machine.name, returned=error.returned) from None
+        self._running[machine.name] = pid = spawned["pid"]
+        end = machine.agent.submit("wait", pid=pid, timeout_s=_LEASED_S)
+        try:
+            until(
+                lambda: self._has_leased(machine, end),
+                what="flanneld to lease a subnet",
+                timeout_s=_LEASED_S,
+                error=lambda attempted: self._failure(machine, attempted),
+            )
+        except LabError:
+            self.halt(machine)
+            raise
+        said = dict(line.partition("=")[::2] for line in (machine.text(f"{folder}/subnet.env") or "").splitlines())
+        subnet = IPv4Interface(said["FLANNEL_SUBNET"]).network
+        lease = Lease(subnet=subnet, address=IPv4Address(machine.address), backend=self.name)
+        return Node(machine, lease, int(said["FLANNEL_MTU"]))
+
+    def _has_leased(self, machine: Machine, end: Reply) -> bool:
+        if end.done() and (status := end.result()["exit"]) is not None:
+            raise self._failure(machine, f"flanneld ended with status {status}")
+        return machine.exists(f"{self._folder}/subnet.env")
+
+    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:  # noqa: ARG002
+        """See `Backend`. The daemon has done so."""
+        return {}
+
+    def connect(self, node: Node, peers: Sequence[Node]) -> None:
+        """See `Backend`. Waits until the daemon knows the peers, as far as it can know a way to them."""
+        known = [peer for peer in peers if self.name != HostGateway.name or are_neighbours(node, peer)]
+        until(
+            lambda: all(self._knows(node.machine, peer.lease.subnet) for peer in known),
+            what=f"flanneld on {node.name} to know the other hosts",
+            timeout_s=_KNOWN_S,
+            error=lambda attempted: self._failure(node.machine, attempted),
+        )
+
+    def _knows(self, machine: Machine, subnet: IPv4Network) -> bool:
+        if self.name == Udp.name:
+            # All of the network is led to its device at once; the rest it keeps to itself.
+            return f"Subnet added: {subnet}" in (machine.text(self._log) or "")
+        return f"\t{hex_of(subnet)}\t" in (machine.text("/proc/1/net/route") or "")
+
+    def halt(self, machine: Machine) -> None:
+        """See `Backend`."""
+        if machine.name not in self._running:
+            return
+        pid = self._running.pop(machine.name)
+        machine.agent.call("signal", pid=pid, signal=int(signal.SIGTERM))
+        if machine.agent.call("wait", pid=pid, timeout_s=_STOPPED_S)["exit"] is None:
+            raise self._failure(machine, "flanneld did not stop")
+
+    def close(self, node: Node, peers: Sequence[Node]) -> None:
+        """See `Backend`. The daemon leaves routes and devices where they are."""
+        machine = node.machine
+        self.halt(machine)
+        if self.device:
+            machine.netlink.remove(self.device)
+        for peer in peers:
+            machine.netlink.unroute(str(peer.lease.subnet))
+        machine.execute(["rm", "-rf", self._folder, self._log]).checked("could not remove flanneld's files", LabError)
+
+    @property
+    def _folder(self) -> str:
+        return f"/run/netfacts/flannel-{self.name}"
+
+    @property
+    def _log(self) -> str:
+        return f"{self._folder}.log"
+
+    def _failure(self, machine: Machine, attempted: str) -> LabError:
+        lines = (machine.text(self._log) or "").splitlines()
+        return LabError(
+            attempted,
+            where=f"{machine.name}, {self.maker}",
+            returned="\n".join(lines[-10:]),
+            remedy="the lines above are the end of its log",
+        )
+
+
+def is_flannels(name: str) -> bool:
+    """Say whether a backend is one that flanneld has, too."""
+    return name in _EMULATED
+
+
+@cache
+def _version(path: str) -> str:
+    """Raises: LabError where it is no program that says its version."""
+    try:
+        done = run([path, "--version"], timeout_s=_VERSION_S)
+    except OSError as error:
+        raise LabError("could not run flanneld", where=path, returned=str(error)) from None
+    return (done.out or done.err).strip().removeprefix("v") or "?"
