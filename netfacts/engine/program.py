@@ -65,16 +65,24 @@ def ready(program: Program) -> Unpacked:
     return Unpacked(held(program), program)
 
 
-def start(machine: Machine, unpacked: Unpacked, argv: Sequence[str], *, log: str) -> int:
+def start(
+    machine: Machine,
+    unpacked: Unpacked,
+    argv: Sequence[str],
+    *,
+    log: str,
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Start a program in a machine, and give its PID there. It ends with the machine.
 
     It has a root of its own, of which the machine's /run, /tmp, /proc, /sys and /dev are part; what it writes elsewhere
-    nobody else sees. `log` is a file of the machine's, to which what it prints is added.
+    nobody else sees. `log` is a file of the machine's, to which what it prints is added; `environment` are further
+    variables.
 
     Raises: LabError where it can't be started; OffLimits where the machine is somebody's.
     """
     name = f"program-{unpacked.program.name}-{next(_NUMBERS)}"
-    env = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C"}
+    env = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", **(environment or {})}
     try:
         said = machine.agent.call("spawn", argv=list(argv), env=env, log=log, root=str(unpacked.root), name=name)
     except ProbeError as error:
