@@ -15,9 +15,8 @@ from suites.overlay.survey import everyone, survey
 
 pytestmark = pytest.mark.usefixtures("swarm")
 
-# What is not brought back when the nodes meet again comes with what they tell each other every half minute, once they
-# have found each other, which they try for once a minute. Of three it took 40 seconds now and then.
-_BACK_S = 90.0
+# Nodes look once a minute for those that they have lost; what they know then takes up to half a minute to be exchanged.
+_BACK_S = 100.0
 
 
 @pytest.mark.fact("overlay.rejoin")
