@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import platform
+import re
 import signal
 from collections.abc import Mapping
 from itertools import count
@@ -66,8 +67,7 @@ class Store:
             "etcd",
             f"--name={self._name}",
             f"--data-dir={self._folder}",
-            # What libkv of engines up to 20.10 speaks.
-            "--enable-v2",
+            *self._options(),
             f"--listen-client-urls={self.endpoint}",
             f"--advertise-client-urls={self.endpoint}",
             f"--listen-peer-urls={_PEERS}",
@@ -77,6 +77,11 @@ class Store:
         self.pid = program.start(self.machine, self._unpacked, argv, log=self.log, environment=_ARCHITECTURE)
         end = self.machine.agent.submit("wait", pid=self.pid, timeout_s=_READY_S)
         until(lambda: self._answers(end), what="etcd to answer", timeout_s=_READY_S, error=self._failure)
+
+    def _options(self) -> list[str]:
+        """The flag for version 2, which libkv of engines up to 20.10 speaks: etcd 3.6 has neither any more."""
+        major, minor, *_ = (int(part) for part in re.findall(r"\d+", self._unpacked.version))
+        return ["--enable-v2"] if (major, minor) < (3, 6) else []
 
     def _answers(self, end: Reply) -> bool:
         if end.done() and (status := end.result()["exit"]) is not None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from netfacts.lab.wait import until
-from netfacts.observe import interface
+from netfacts.observe import interface, links
 from netfacts.topology import Host
 
 _PROGRAM = Path(__file__).with_name("tunnel.py")
@@ -36,5 +36,8 @@ def _dig(host: Host, other: Host) -> None:
         root="",
         name=_DEVICE,
     )
-    where = f"/proc/sys/net/ipv4/conf/{_DEVICE}"
-    until(lambda: host.machine.exists(where), what=f"{_DEVICE} on {host.name}", timeout_s=_READY_S)
+    until(
+        lambda: _DEVICE in {link.name for link in links(host.vantage)},
+        what=f"{_DEVICE} on {host.name}",
+        timeout_s=_READY_S,
+    )
