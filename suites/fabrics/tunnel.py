@@ -6,6 +6,7 @@ socket is.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -28,10 +29,12 @@ def main(name: str, own: str, peer: str) -> None:
         fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
         while True:
             for ready in select.select([device, sock.fileno()], [], [])[0]:
-                if ready == device:
-                    sock.sendto(os.read(device, _LARGEST_BYTES).translate(_SEALED), (peer, _PORT))
-                else:
-                    os.write(device, sock.recv(_LARGEST_BYTES).translate(_SEALED))
+                # Lost, as on any wire, while one end is not up yet.
+                with contextlib.suppress(OSError):
+                    if ready == device:
+                        sock.sendto(os.read(device, _LARGEST_BYTES).translate(_SEALED), (peer, _PORT))
+                    else:
+                        os.write(device, sock.recv(_LARGEST_BYTES).translate(_SEALED))
 
 
 if __name__ == "__main__":
