@@ -141,7 +141,7 @@ class VirtualMachine:
 
     def send(self, archive: bytes, folder: str) -> None:
         """Unpack a compressed tar archive in a new folder in there, as root. Raises: CalledProcessError."""
-        unpack = f"mkdir {shlex.quote(folder)} && tar -xz -C {shlex.quote(folder)}"
+        unpack = f"mkdir -p {shlex.quote(folder)} && tar -xz -C {shlex.quote(folder)}"
         argv = ["ssh", *self.ssh_options, "-l", USER, self.name, f"sudo -n sh -c {shlex.quote(unpack)}"]
         subprocess.run(argv, input=archive, timeout=_SEND_S, check=True)
 

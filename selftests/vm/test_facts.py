@@ -1,4 +1,4 @@
-"""Facts that need what not every kernel has, but a distribution's: IPVS, ESP, ipvlan, VLANs, dummies. Labs in a VM."""
+"""Facts that need what not every kernel has, but a distribution's: IPVS, ESP, ipvlan, VLANs and the like. Labs in a VM."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from netfacts.engine.program import ETCD, ready
 from netfacts.engine.source import resolve
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _CHECKOUT = ("netfacts", "fixtures", "reports", "suites", "facts", "conftest.py", "pyproject.toml")
 _HERE = "/root/netfacts"
 _NEWER, _ITS_ROOT = "debian:trixie", "/root/newer"
+# Where root's engines and programs are kept.
+_CACHE = "/var/cache/netfacts"
 _RUN_S = 1800.0
 _A_VERDICT: dict[str, Any] = {"what": "a verdict", "timeout_s": 300.0}
 # What the kernel of the machine below may lack; a Debian kernel has it all.
@@ -34,6 +37,7 @@ _FACTS = (
     "overlay.encrypted",
     "swarm.vip",
     "swarm.ingress",
+    "calico.ipip",
 )
 # What the engine of the VM has not yet, either.
 _OF_NEWER = "ipvlan.l3s"
@@ -47,8 +51,11 @@ def equipped(vm: VirtualMachine) -> Iterator[VirtualMachine]:
     if said != python:
         pytest.skip(f"compiled packages of Python {python} don't go with the VM's {said}")
     vm.send(_packed(), _HERE)
+    # Not unpacked there: the VM has no way to a package mirror.
+    etcd = ready(ETCD).entry.path
+    vm.send(_tar(etcd), f"{_CACHE}/engines/{etcd.name}")
     yield vm
-    vm.sudo("rm", "-rf", _HERE)
+    vm.sudo("rm", "-rf", _HERE, _CACHE)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +63,16 @@ def newer(equipped: VirtualMachine) -> Iterator[str]:
     """A newer engine that lies in the VM, as `--engine` takes it. Undo: it is removed."""
     root = resolve(_NEWER).root
     assert root is not None
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
-        tar.add(root, ".")
-    equipped.send(buffer.getvalue(), _ITS_ROOT)
+    equipped.send(_tar(root), _ITS_ROOT)
     yield f"rootfs:{_ITS_ROOT}"
     equipped.sudo("rm", "-rf", _ITS_ROOT)
+
+
+def _tar(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
+        tar.add(folder, ".")
+    return buffer.getvalue()
 
 
 def _packed() -> bytes:
