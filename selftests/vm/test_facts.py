@@ -1,4 +1,4 @@
-"""Facts that need what not every kernel has, but a distribution's: IPVS, ESP, ipvlan, VLANs and the like. Labs in a VM."""
+"""Facts that need what not every kernel has, but a distribution's: IPVS, ESP, ipvlan, VLANs, IP-in-IP. Labs in a VM."""
 
 from __future__ import annotations
 
