@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from netfacts.model.errors import UsageError
 from netfacts.model.fact import NEEDS, Accuracy, Carried, Expectation, Fact
-from netfacts.model.lab import SHAPES
+from netfacts.model.lab import MANY, SHAPES, shape
 
 FACTS = Path(__file__).resolve().parents[2] / "facts"
 _ID = re.compile(r"[a-z][a-z0-9]*\.[a-z0-9A-Z][a-zA-Z0-9-]*")
@@ -104,8 +104,11 @@ def _fact(path: Path, fact_id: str, table: object) -> Fact:
     for field in ("claim", "sources", "show", "expect"):
         if not getattr(entry, field):
             raise UsageError(f"a fact needs its `{field}`", where=where)
-    if entry.lab not in SHAPES:
-        raise UsageError(f"no lab is shaped {entry.lab!r}", where=where, remedy=f"one of {', '.join(SHAPES)}")
+    try:
+        shape(entry.lab)
+    except KeyError:
+        known = ", ".join((*SHAPES, *MANY))
+        raise UsageError(f"no lab is shaped {entry.lab!r}", where=where, remedy=f"one of {known}") from None
     if entry.accuracy is not Accuracy.TRUE and not entry.note:
         raise UsageError(f"`accuracy = {entry.accuracy.value!r}` needs a `note` that says how", where=where)
     if unknown := set(entry.needs) - set(NEEDS):

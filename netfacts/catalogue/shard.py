@@ -9,10 +9,9 @@ from hashlib import sha256
 
 from netfacts.model.errors import UsageError
 from netfacts.model.fact import Fact
-from netfacts.model.lab import SHAPES
+from netfacts.model.lab import rank, shape
 
 _SHARD = re.compile(r"([1-9][0-9]{0,2})/([1-9][0-9]{0,2})")
-_ORDER = list(SHAPES)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Shard:
         The facts stand in a row, shape by shape, and each shard is a stretch of it: so it needs few labs, and a fact
         that is added moves no others but those at the borders. All cases of a fact are in one shard.
         """
-        row = sorted(facts, key=lambda fact: (_ORDER.index(fact.lab), sha256(fact.id.encode()).digest()))
+        row = sorted(facts, key=lambda fact: (rank(fact.lab), sha256(fact.id.encode()).digest()))
         total = sum(_weight(fact) for fact in row)
         picked, before = set(), 0
         for fact in row:
@@ -57,5 +56,5 @@ class Shard:
 
 def _weight(fact: Fact) -> int:
     """What a fact costs beside others: checks on two hosts take about three times as long as those on one."""
-    engines = sum(machine.engine for machine in SHAPES[fact.lab].machines)
+    engines = sum(machine.engine for machine in shape(fact.lab).machines)
     return 2 * engines - 1

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from netfacts.lab.machine import Machine
 from netfacts.lab.site import HERE, Site, Wire
 from netfacts.model.errors import LabError, OffLimits
-from netfacts.model.lab import SHAPES, LabSpec, MachineSpec
+from netfacts.model.lab import LabSpec, MachineSpec, shape
 
 
 class Lab:
@@ -75,7 +75,7 @@ class Lab:
         """
         if name in self.machines:
             return self.machines[name]
-        known = {machine.name for machine in SHAPES[self.spec.name].machines}
+        known = {machine.name for machine in shape(self.spec.name).machines}
         if name not in known:
             raise KeyError(name)
         if not self.spec.segments:

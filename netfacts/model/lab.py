@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 import msgspec
@@ -182,4 +183,66 @@ SHAPES = {
         ),
     )
 }
-"""The shapes by name; also their order, from the most used to the most costly, in which checks are run."""
+"""The fixed shapes by name; also their order, from the most used to the most costly, in which checks are run."""
+
+FEWEST_HOSTS, MOST_HOSTS = 2, 16
+MANY = "hosts-N", "routed-hosts-N"
+"""How shapes of many hosts are written, N from `FEWEST_HOSTS` to `MOST_HOSTS`."""
+_MANY = re.compile(r"(routed-)?hosts-([1-9][0-9]?)")
+# Of the many: beyond the numbers of the hosts.
+_BESIDE = 40
+
+
+def hosts(count: int, *, routed: bool = False) -> LabSpec:
+    """Give a lab of this many hosts, with an outside client and a DNS server, on one segment.
+
+    `routed`: half of the hosts, and the client, are on a second segment, behind a router:
+
+        host … hostK, resolver ── lan ── router ── far ── hostK+1 … hostN, client
+
+    Raises: ValueError for fewer or more than there can be.
+    """
+    if not FEWEST_HOSTS <= count <= MOST_HOSTS:
+        raise ValueError(f"a lab has {FEWEST_HOSTS} to {MOST_HOSTS} hosts, and not {count}")
+    near = (count + 1) // 2 if routed else count
+    gateway = "router" if routed else ""
+
+    def machine(number: int) -> MachineSpec:
+        segment, place = ("lan", number) if number < near else ("far", number - near)
+        name = f"host{number + 1}" if number else "host"
+        return MachineSpec(name=name, ports=(PortSpec(segment, 10 + place),), engine=True, gateway=gateway)
+
+    router = MachineSpec(name="router", ports=(PortSpec("lan", 1), PortSpec("far", 1)), router=True)
+    client = MachineSpec(name="client", ports=(PortSpec("far" if routed else "lan", _BESIDE),), gateway=gateway)
+    return LabSpec(
+        name=f"{'routed-' if routed else ''}hosts-{count}",
+        segments=(LAN, FAR) if routed else (LAN,),
+        machines=(
+            *map(machine, range(count)),
+            *((router,) if routed else ()),
+            client,
+            msgspec.structs.replace(_RESOLVER, gateway=gateway),
+        ),
+    )
+
+
+def shape(name: str) -> LabSpec:
+    """Give the lab of a shape: a fixed one, or one of many hosts.
+
+    Raises: KeyError where no lab is shaped so.
+    """
+    match = _MANY.fullmatch(name)
+    if match and FEWEST_HOSTS <= int(match[2]) <= MOST_HOSTS:
+        return hosts(int(match[2]), routed=bool(match[1]))
+    return SHAPES[name]
+
+
+def rank(name: str) -> tuple[int, int]:
+    """Give the place of a shape in the order in which checks are run: fixed ones, then many hosts, by their number.
+
+    Raises: KeyError where no lab is shaped so.
+    """
+    if name in SHAPES:
+        return list(SHAPES).index(name), 0
+    spec = shape(name)
+    return len(SHAPES) + (len(spec.segments) > 1), sum(machine.engine for machine in spec.machines)

@@ -28,7 +28,7 @@ from netfacts.lab.site import Links
 from netfacts.lab.stamp import remove_cgroups, stamp, start_time, sweep
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError, NetfactsError
-from netfacts.model.lab import SHAPES, LabSpec
+from netfacts.model.lab import SHAPES, LabSpec, shape
 from netfacts.model.verdict import Outcome
 from netfacts.observe import links, routes, sysctl
 from netfacts.probe import ask, icmp, listen, query, tcp
@@ -46,9 +46,9 @@ _NAMESPACES = ("net", "mnt", "pid", "uts", "ipc")
 _TTL = 64
 
 
-@pytest.fixture(scope="module", params=SHAPES)
+@pytest.fixture(scope="module", params=[*SHAPES, "hosts-16", "routed-hosts-5"])
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    built = Lab(SHAPES[request.param])
+    built = Lab(shape(request.param))
     yield built
     built.close()
 
@@ -74,7 +74,7 @@ def test_only_what_stands_on_another_segment_is_a_router_away(lab: Lab) -> None:
 
     ttls = {(here.name, there.name): answer.ttl for (here, there), answer in zip(pairs, answers, strict=True)}
     assert ttls == {(here, there): _TTL - _routers_between(lab.spec, here, there) for here, there in ttls}
-    assert (_TTL - 1 in ttls.values()) == (lab.spec.name in ("routed", "fabric"))
+    assert (_TTL - 1 in ttls.values()) == (lab.spec.name in ("routed", "fabric", "routed-hosts-5"))
 
 
 def test_machine_has_the_links_and_routes_of_its_spec_and_no_others(lab: Lab) -> None:

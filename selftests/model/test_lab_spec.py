@@ -6,15 +6,18 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 
 import pytest
 
-from netfacts.model.lab import SHAPES, LabSpec
+from netfacts.model.lab import FEWEST_HOSTS, MOST_HOSTS, SHAPES, LabSpec, hosts, rank
+from netfacts.model.lab import shape as shaped
 
 DOCUMENTATION = [ip_network(one) for one in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")]
 
 
-@pytest.fixture(params=SHAPES.values(), ids=list(SHAPES))
+_MANY = [f"{kind}hosts-{count}" for kind in ("", "routed-") for count in (2, 3, 11, 16)]
+
+
+@pytest.fixture(params=[*SHAPES, *_MANY])
 def shape(request: pytest.FixtureRequest) -> LabSpec:
-    spec: LabSpec = request.param
-    return spec
+    return shaped(request.param)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +33,17 @@ def shape(request: pytest.FixtureRequest) -> LabSpec:
         ("routed", "client", "far", "203.0.113.20", "2001:db8:2::14"),
         ("fabric", "host3", "", "203.0.113.12", "2001:db8:2::c"),
         ("fabric", "store", "lan", "198.51.100.79", "2001:db8:1::4f"),
+        ("hosts-16", "host16", "lan", "198.51.100.25", "2001:db8:1::19"),
+        ("hosts-2", "client", "", "198.51.100.40", "2001:db8:1::28"),
+        ("routed-hosts-3", "host2", "lan", "198.51.100.11", "2001:db8:1::b"),
+        ("routed-hosts-3", "host3", "far", "203.0.113.10", "2001:db8:2::a"),
+        ("routed-hosts-3", "client", "far", "203.0.113.40", "2001:db8:2::28"),
     ],
 )
 def test_machine_has_the_address_of_its_number_on_the_segment(
     shape: str, machine: str, segment: str, ipv4: str, ipv6: str
 ) -> None:
-    spec = SHAPES[shape]
+    spec = shaped(shape)
 
     assert spec.addresses(machine, segment=segment) == (IPv4Address(ipv4), IPv6Address(ipv6))
     assert spec.address(machine, segment=segment) == IPv4Address(ipv4)
@@ -90,6 +98,43 @@ def test_roles_are_told_apart() -> None:
         "resolver": "resolver",
     }
     assert SHAPES["fabric"].machine("store").role == "store"
+
+
+@pytest.mark.parametrize("count", [FEWEST_HOSTS, 7, MOST_HOSTS])
+@pytest.mark.parametrize("routed", [False, True])
+def test_shape_of_many_hosts_has_so_many_engines_and_is_found_by_its_name(count: int, routed: bool) -> None:
+    spec = hosts(count, routed=routed)
+
+    engines = [machine for machine in spec.machines if machine.engine]
+    assert [machine.name for machine in engines] == ["host", *(f"host{number}" for number in range(2, count + 1))]
+    assert [machine.name for machine in spec.machines if machine.role == "client"] == ["client"]
+    assert shaped(spec.name) == spec
+
+
+def test_hosts_behind_a_router_are_half_on_either_side() -> None:
+    spec = hosts(5, routed=True)
+
+    where = {machine.name: machine.ports[0].segment for machine in spec.machines if machine.engine}
+    assert where == {"host": "lan", "host2": "lan", "host3": "lan", "host4": "far", "host5": "far"}
+    assert {machine.gateway for machine in spec.machines if not machine.router} == {"router"}
+
+
+@pytest.mark.parametrize("name", ["", "hosts", "hosts-1", "hosts-17", "hosts-02", "hosts-2 ", "far-hosts-4", "Hosts-2"])
+def test_name_that_no_lab_has_is_a_key_error(name: str) -> None:
+    with pytest.raises(KeyError):
+        shaped(name)
+
+
+@pytest.mark.parametrize("count", [1, 17])
+def test_number_of_hosts_is_bounded(count: int) -> None:
+    with pytest.raises(ValueError, match=f"2 to 16 hosts, and not {count}"):
+        hosts(count)
+
+
+def test_shapes_are_ranked_from_the_most_used_to_the_most_costly() -> None:
+    row = [*SHAPES, "hosts-2", "hosts-3", "hosts-16", "routed-hosts-2", "routed-hosts-10"]
+
+    assert sorted([*row[6:], *row[:6]], key=rank) == row
 
 
 def _inside(network: IPv4Network | IPv6Network, known: IPv4Network | IPv6Network) -> bool:
