@@ -2,6 +2,7 @@
 
 from netfacts.topology.container import Container, PortBinding
 from netfacts.topology.host import Host
+from netfacts.topology.live import LiveLab
 from netfacts.topology.network import Network
 from netfacts.topology.refusal import refusal
 from netfacts.topology.scene import scene
@@ -13,6 +14,7 @@ __all__ = [
     "LIVE",
     "Container",
     "Host",
+    "LiveLab",
     "Network",
     "PortBinding",
     "Service",
