@@ -1,12 +1,16 @@
-"""Labs that a run keeps for somebody to look into: who keeps them, and where their machines are.
+"""Labs that a process keeps for somebody to look into: who keeps them, and where their machines are.
 
-A lab lives as long as the run that built it. What is written here says no more than how to find it, in a file that
-bears the run's stamp: one whose run has ended is worth nothing, and is removed by whoever comes across it.
+A lab lives as long as the process that built it: a run, or `netfacts lab up`. What is written here says no more than
+how to find it, in a file that bears the process's stamp: one whose process has ended is worth nothing, and is removed
+by whoever comes across it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import select
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +18,13 @@ from pathlib import Path
 import msgspec
 
 from netfacts.lab.stamp import owner_is_dead, stamp
+from netfacts.lab.wait import until
+from netfacts.model.errors import LabError
 
 _FOLDER = Path("/run")
 _WHOLE, _PARTIAL = ".json", ".part"
 _NAME = "netfacts-*-kept"
+_END_S = 30.0
 
 
 class KeptMachine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,12 +48,19 @@ class KeptMachine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class KeptLab(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A kept lab, and what came of the check in it. `run` is the run's folder."""
+    """A kept lab. `pid` is the process that keeps it.
 
-    run: str
-    fact: str
-    case: str
-    verdict: str
+    Where that is a run, `run` is its folder, and `fact`, `case` and `verdict` are what came of the check in it.
+    """
+
+    pid: int = 0
+    shape: str = ""
+    engine: str = ""
+    """The version of its engines, where it has but one."""
+    run: str = ""
+    fact: str = ""
+    case: str = ""
+    verdict: str = ""
     since: str
     machines: list[KeptMachine]
 
@@ -91,3 +105,23 @@ def sweep(*, folder: Path = _FOLDER) -> list[Path]:
     for path in removed:
         path.unlink(missing_ok=True)
     return removed
+
+
+def end(lab: KeptLab, *, folder: Path = _FOLDER) -> None:
+    """Have the process that keeps a lab end it, and wait until that is gone. One that has gone is success.
+
+    Raises: LabError where it does not end in time.
+    """
+    try:
+        pidfd = os.pidfd_open(lab.pid)
+    except ProcessLookupError:
+        return
+    with os.fdopen(pidfd, "rb", buffering=0) as process:
+        # Only now is it sure that the number is not another's: its note is that of a process that lives.
+        if lab in kept(folder=folder):
+            signal.pidfd_send_signal(process.fileno(), signal.SIGTERM)
+            until(lambda: lab not in kept(folder=folder), what=f"process {lab.pid} to end its lab", timeout_s=_END_S)
+            watch = select.poll()
+            watch.register(process, select.POLLIN)
+            if not watch.poll(_END_S * 1000):
+                raise LabError(f"process {lab.pid} has not ended within {_END_S:.0f} s", remedy=f"kill {lab.pid}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import msgspec
 
 from netfacts.model.fact import Accuracy
@@ -12,6 +14,11 @@ READABLE = (1, 2, 3, 4, 5)
 """Schemas that can be read: 2 added to 1 what a record of one engine taking another's place holds, and portraits; 3
 what labs looked like in which a check did not conform, and what a visit to somebody's machine has left there; 4 whether
 a record was redacted; 5 all values of what was measured in turns."""
+
+
+def now() -> str:
+    """Give the time, as records write it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -49,6 +49,21 @@ class Socket:
     pids: tuple[int, ...]
 
 
+def memory(machine: Machine) -> float:
+    """Give how much memory the processes of a machine take, in MiB: what several share counts in part (PSS).
+
+    Files on its tmpfs, such as what an engine has unpacked, are not in it.
+    """
+    pids = [name for name in machine.names("/proc") or () if name.isdecimal()]
+    return sum(map(parse_pss, machine.read(*(f"/proc/{pid}/smaps_rollup" for pid in pids)))) / 1024
+
+
+def parse_pss(rollup: str | None) -> int:
+    """Read what /proc/PID/smaps_rollup says, in KiB; 0 for a process that has ended."""
+    found = re.search(r"^Pss:\s*(\d+) kB$", rollup or "", re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
 def capabilities(machine: Machine, pid: int) -> frozenset[str]:
     """Give those of a process's effective capabilities that are about the network, by their names without CAP_.
 

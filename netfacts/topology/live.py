@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import MappingProxyType
 
 from netfacts.engine import Engine, Installation
 from netfacts.engine.swarm import AS_IT_COMES, SwarmSpec, await_swarm, form_swarm
 from netfacts.lab import Lab, Machine
+from netfacts.lab.kept import KeptMachine
 from netfacts.lab.stamp import remove_cgroups, stamp
 from netfacts.model.lab import LabSpec
+from netfacts.topology.container import Container
 from netfacts.topology.host import Host
 from netfacts.topology.standing import Standing
 from netfacts.topology.takeover import resume, take_over
 
 _NUMBERS = itertools.count(1)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_EMPTY: Mapping[str, Sequence[Container]] = MappingProxyType({})
 
 
 class LiveLab:
@@ -108,6 +111,27 @@ class LiveLab:
         if resuming:
             resume(everyone)
         self.succeeded = True
+
+    def entrances(self, built: Mapping[str, Sequence[Container]] = _EMPTY) -> list[KeptMachine]:
+        """Say how to enter its machines, as many as live, and the containers that were `built` on each, by name."""
+        return [
+            self._entrance(machine, built.get(name, ()))
+            for name, machine in self.lab.machines.items()
+            if machine.agent.alive
+        ]
+
+    def _entrance(self, machine: Machine, built: Sequence[Container]) -> KeptMachine:
+        engine = self.engines.get(machine.name)
+        if engine is None:
+            return KeptMachine(name=machine.name, pid=machine.agent.pid)
+        return KeptMachine(
+            name=machine.name,
+            pid=machine.agent.pid,
+            engine=engine.pid,
+            socket=engine.socket,
+            path=engine.installation.path,
+            containers={container.name: container.pid for container in built},
+        )
 
     def check_alive(self) -> None:
         """Raises: LabError or EngineError where the lab is no longer whole."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from netfacts.lab.kept import KeptLab, KeptMachine, announced, kept, sweep
+from netfacts.lab.kept import KeptLab, KeptMachine, announced, end, kept, sweep
 from netfacts.lab.stamp import stamp
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -67,3 +69,31 @@ def test_machine_is_found_by_its_name_or_is_the_first() -> None:
 
     assert [LAB.machine(name) for name in ("", "host", "client", "box")] == [host, host, client, None]
     assert host.namespace("net", 9) == "/proc/7/root/proc/9/ns/net"
+
+
+_KEEPER = """
+import pathlib, signal, sys
+from selftests.lab.test_kept import LAB
+from netfacts.lab.kept import announced
+import msgspec, os
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+with announced(msgspec.structs.replace(LAB, pid=os.getpid()), folder=pathlib.Path(sys.argv[1])):
+    print("kept", flush=True)
+    signal.pause()
+"""
+
+
+def test_lab_is_ended_by_whoever_keeps_it(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", _KEEPER, str(tmp_path)]
+    with subprocess.Popen(argv, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as keeper:
+        assert keeper.stdout is not None
+        keeper.stdout.readline()
+        (lab,) = kept(folder=tmp_path)
+
+        end(lab, folder=tmp_path)
+
+        assert keeper.wait(10) == 7
+        assert kept(folder=tmp_path) == []
+        # Nobody is told twice, and a number that has become another process's is left alone.
+        end(lab, folder=tmp_path)
+        end(msgspec.structs.replace(lab, pid=os.getpid()), folder=tmp_path)

@@ -1,0 +1,72 @@
+"""What commands need that build a lab of their own: a machine that can, an engine, and an end in order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Never
+
+from rich.console import Console
+
+from netfacts.engine import Installation, resolve
+from netfacts.engine.progress import shown
+from netfacts.lab import kept, stamp
+from netfacts.lab.kernel import missing_features, require_linux, require_root
+from netfacts.model.errors import UsageError
+from netfacts.model.lab import FEWEST_HOSTS, MOST_HOSTS, LabSpec, hosts, shape
+
+
+def lab_of(count: int, *, routed: bool) -> LabSpec:
+    """Give the lab of this many hosts; one host has a client beside it, or behind a router.
+
+    Raises: UsageError for fewer or more than there can be.
+    """
+    if count == 1:
+        return shape("routed" if routed else "host-and-outside")
+    try:
+        return hosts(count, routed=routed)
+    except ValueError as error:
+        raise UsageError(str(error), remedy=f"--hosts 1, or {FEWEST_HOSTS} to {MOST_HOSTS}") from None
+
+
+def installed(engine: str, *, console: Console) -> tuple[Installation, dict[str, str]]:
+    """Look at the machine, and find the engine. Gives the kernel's features that are missing, too, with their remedies.
+
+    Raises: UsageError, EngineError.
+    """
+    require_linux()
+    require_root()
+    kept.sweep()
+    stamp.sweep()
+    missing = missing_features()
+    with shown(console) as progress:
+        return resolve(engine, progress=progress), missing
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM end a `with` block as Ctrl-C does, also where a shell has started it without Ctrl-C."""
+    owner = os.getpid()
+
+    def end(number: int, _: object) -> Never:
+        if os.getpid() != owner:
+            # Libraries fork, and end what they have forked by a signal.
+            os._exit(128 + number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wait_for_the_end() -> None:
+    """Wait for Ctrl-C or SIGTERM, inside `ended_by_signals`."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            signal.pause()
