@@ -55,8 +55,8 @@ _Answer = dict[str, Any]
 
 
 async def probe_all(args: dict[str, Any]) -> list[_Answer]:
-    """Carry out `probes` concurrently; answers in their order."""
-    gate = asyncio.Semaphore(_AT_ONCE)
+    """Carry out `probes` concurrently, or `at_once` at a time; answers in their order."""
+    gate = asyncio.Semaphore(args.get("at_once") or _AT_ONCE)
     return await asyncio.gather(*(_probe(probe, gate) for probe in args["probes"]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import traceback
 from collections.abc import Awaitable, Callable
@@ -20,11 +21,16 @@ from netfacts.agent.probes import probe_all
 from netfacts.agent.relay import Relays
 from netfacts.agent.tap import Taps
 
+_DESCRIPTORS = 16384
+
 _Op = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 def serve(channel: socket.socket) -> None:
     """Answer requests until the other end closes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A batch of probes takes a descriptor each, and shells allow 1024.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, _DESCRIPTORS) if hard >= 0 else _DESCRIPTORS, hard))
     asyncio.run(_serve(channel))
 
 

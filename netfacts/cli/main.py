@@ -26,6 +26,7 @@ COMMANDS = {
     "facts": "facts:app",
     "engines": "engines:app",
     "lab": "lab:app",
+    "matrix": "matrix:matrix",
     "doctor": "doctor:doctor",
     "report": "report:report",
     "sweep": "sweep:sweep",

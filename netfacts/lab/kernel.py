@@ -18,6 +18,7 @@ from netfacts.model.errors import LabError, UsageError
 from netfacts.run import run
 
 _MODPROBE_S = 10.0
+_NEIGHBOURS = Path("/proc/sys/net/ipv4/neigh/default")
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,37 @@ _TRIALS: Mapping[str, Callable[[], bool]] = {
     "dummy": _has_dummy,
 }
 """How features are tried that are no links, or whose modules are to be loaded with care."""
+
+
+@contextlib.contextmanager
+def neighbours(count: int, *, folder: Path = _NEIGHBOURS) -> Iterator[None]:
+    """Have room for so many entries of neighbour tables while a `with` block lasts.
+
+    The kernel counts those of all its namespaces together, and says that it has no buffer space where they are too
+    many. The limit is raised, and put back afterwards unless another has changed it meanwhile.
+
+    Raises: UsageError where it is too low and can't be raised.
+    """
+    raised: dict[Path, tuple[str, str]] = {}
+    try:
+        for path in (folder / "gc_thresh3", folder / "gc_thresh2"):
+            before = path.read_text().strip()
+            if int(before) < count:
+                raised[path] = before, str(count)
+                path.write_text(str(count))
+    except OSError as error:
+        raise UsageError(
+            f"what asks for each other needs {count} entries in the kernel's neighbour tables",
+            where=str(folder),
+            returned=error.strerror or str(error),
+            remedy=f"sysctl -w net.ipv4.neigh.default.gc_thresh3={count} net.ipv4.neigh.default.gc_thresh2={count}",
+        ) from None
+    try:
+        yield
+    finally:
+        for path, (before, now) in raised.items():
+            if path.read_text().strip() == now:
+                path.write_text(before)
 
 
 def require_root() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,8 +81,11 @@ def http(vantage: Vantage, address: str, port: int, *, timeout_s: float = TIMEOU
     return Probe(vantage, "http", address, port, timeout_s, options)
 
 
-def ask(*probes: Probe) -> list[Answer]:
+def ask(*probes: Probe, at_once: int = 0) -> list[Answer]:
     """Carry out all probes at once; answers in their order.
+
+    `at_once`: of each vantage no more than so many at a time. Where thousands are asked, a machine that is busy would
+    be taken for one that drops packets.
 
     Raises: ProbeError where a vantage is gone or a probe itself failed; LabError where a machine is lost.
     """
@@ -92,11 +96,13 @@ def ask(*probes: Probe) -> list[Answer]:
     for indexes in groups.values():
         vantage = probes[indexes[0]].vantage
         batch = [_wire(probes[index]) for index in indexes]
-        pending.append((indexes, vantage, vantage.machine.agent.submit("probe", net=vantage.net, probes=batch)))
+        reply = vantage.machine.agent.submit("probe", net=vantage.net, probes=batch, at_once=at_once)
+        pending.append((indexes, vantage, reply))
     answers: list[Answer | None] = [None] * len(probes)
     patience = max((probe.timeout_s for probe in probes), default=0.0)
+    rounds = math.ceil(max(map(len, groups.values()), default=0) / at_once) if at_once else 1
     for indexes, vantage, reply in pending:
-        said = vantage.machine.agent.settle(reply, "probe", timeout_s=patience)
+        said = vantage.machine.agent.settle(reply, "probe", timeout_s=patience * rounds)
         for index, entry in zip(indexes, said, strict=True):
             answers[index] = _answer(probes[index], entry)
     return [answer for answer in answers if answer is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +52,37 @@ def resolve(vantage: Vantage, *names: str, family: int = 4, timeout_s: float = _
 
     Raises: ProbeError where the vantage is gone, or a name can't be asked for.
     """
-    said: list[dict[str, Any]] = vantage.machine.agent.call(
-        "resolve", net=vantage.net, mnt=vantage.mnt, names=[[name, family] for name in names], timeout_s=timeout_s
-    )
+    (found,) = look_up((vantage, names), family=family, timeout_s=timeout_s)
+    return found
+
+
+def look_up(
+    *asked: tuple[Vantage, Sequence[str]], family: int = 4, timeout_s: float = _RESOLVE_S, at_once: int = 1
+) -> list[list[Resolution]]:
+    """Resolve names as `resolve` does, in several vantages at the same time; what is found is in their order.
+
+    `at_once` of each vantage's names are asked for at the same time, its first names first.
+
+    Raises: as `resolve`.
+    """
+    pending = [
+        vantage.machine.agent.submit(
+            "resolve",
+            net=vantage.net,
+            mnt=vantage.mnt,
+            names=[[name, family] for name in names],
+            timeout_s=timeout_s,
+            at_once=at_once,
+        )
+        for vantage, names in asked
+    ]
+    return [
+        _found(vantage, names, vantage.machine.agent.settle(reply, "resolve", timeout_s=timeout_s))
+        for (vantage, names), reply in zip(asked, pending, strict=True)
+    ]
+
+
+def _found(vantage: Vantage, names: Sequence[str], said: list[dict[str, Any]]) -> list[Resolution]:
     found = [
         Resolution(
             vantage,

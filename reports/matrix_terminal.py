@@ -1,0 +1,105 @@
+"""A matrix for a terminal: expected and observed side by side, wrong squares marked, and what is wrong in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from netfacts.model.matrix import Matrix
+from reports.matrix import LEGEND, Grid, Square, by_group, by_station, faults, headline, subject
+from reports.wording import count, duration, visible
+
+# More stations than this are shown by groups: a row of them would not fit beside another.
+_MOST_STATIONS = 14
+_MOST_FAULTS = 20
+
+
+def show(matrix: Matrix, page: Path, *, console: Console) -> None:
+    """Print a matrix; `page` is named as the place to read on."""
+    console.print(render(matrix, page))
+
+
+def render(matrix: Matrix, page: Path) -> RenderableType:
+    """Give a matrix as something rich can print."""
+    grid = by_station(matrix) if len(matrix.stations) <= _MOST_STATIONS else by_group(matrix)
+    parts: list[RenderableType] = [
+        Text(),
+        Text(visible(headline(matrix)), style="bold red" if matrix.wrong else "bold green"),
+        Text(visible(subject(matrix)), style="dim"),
+        Text(),
+        Columns([_table("expected", grid, seen=False), _table("observed", grid, seen=True)], padding=(0, 4)),
+        Text(),
+        Text(LEGEND, style="dim"),
+    ]
+    if matrix.wrong:
+        parts += [Text(), *_faults(matrix)]
+    return Group(*parts, Text(), *_footer(matrix, page))
+
+
+def _table(title: str, grid: Grid, *, seen: bool) -> Table:
+    table = Table(
+        title=title,
+        title_style="bold",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("from", no_wrap=True)
+    table.add_column("", justify="right", style="dim")
+    for number in range(len(grid.labels)):
+        table.add_column(str(number + 1), no_wrap=True)
+    for number, ((label, size), row) in enumerate(zip(grid.labels, grid.squares, strict=True), 1):
+        name = f"{label} × {size}" if size > 1 else label
+        table.add_row(Text(visible(name)), str(number), *(_square(square, seen=seen) for square in row))
+    return table
+
+
+def _square(square: Square | None, *, seen: bool) -> Text:
+    if square is None:
+        return Text()
+    if not seen:
+        return Text(square.expected, style="dim")
+    if not square.wrong:
+        return Text(square.observed, style="green")
+    much = f" {square.wrong}/{square.total}" if square.total > len(square.observed) * 3 else ""
+    return Text(f"✗{square.observed}{much}", style="bold red")
+
+
+def _faults(matrix: Matrix) -> list[RenderableType]:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in ("from", "to", "asked", "expected", "observed"):
+        table.add_column(title, overflow="fold")
+    found = faults(matrix, most=_MOST_FAULTS)
+    for fault in found[:_MOST_FAULTS]:
+        cell = fault.example
+        times = f" × {fault.number}" if fault.number > 1 else ""
+        table.add_row(
+            Text(visible(fault.source)),
+            Text(visible(fault.destination)),
+            Text(fault.asked),
+            Text(str(cell.expected)),
+            Text(visible(f"✗ {cell.seen}{times}"), style="bold red"),
+        )
+    left = len(found) - _MOST_FAULTS
+    return [table, *([Text(f"… and {left} more: see the page", style="dim")] if left > 0 else [])]
+
+
+def _footer(matrix: Matrix, page: Path) -> list[RenderableType]:
+    engine, took = matrix.engine, matrix.took_s
+    probing = took.get("probing", 0.0)
+    rate = f", {len(matrix.cells) / probing:.0f} cells a second" if probing else ""
+    steps = ", ".join(f"{step} {duration(seconds)}" for step, seconds in took.items())
+    return [
+        Text(
+            visible(f"engine  {engine.version} ({engine.spec}), {engine.firewall} · kernel {matrix.kernel}"),
+            style="dim",
+        ),
+        Text(f"took    {steps} ({count(len(matrix.cells), 'cell')}{rate})", style="dim"),
+        Text.assemble(("page    ", "dim"), (visible(str(page)), "bold")),
+    ]
