@@ -38,7 +38,13 @@ tried it there.
 {END}
 """
 
-_APART = {"swarm": "swarm", "ipvlan": "ipvlan", "remote.driver-protocol": "remote driver"}
+_APART = {
+    "swarm": "swarm",
+    "ipvlan": "ipvlan",
+    "flannel": "flannel",
+    "calico": "calico",
+    "remote.driver-protocol": "remote driver",
+}
 """Groups and single facts that are systems of their own, though the area that they stand in is called otherwise."""
 
 

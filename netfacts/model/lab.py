@@ -117,7 +117,6 @@ FAR = SegmentSpec("far", IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:2:
 _RESOLVER = MachineSpec(name="resolver", ports=(PortSpec("lan", 53),), resolver=True)
 _HOST = MachineSpec(name="host", ports=(PortSpec("lan", 10),), engine=True)
 _HOST2 = MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True)
-_HOST3 = MachineSpec(name="host3", ports=(PortSpec("lan", 12),), engine=True)
 _CLIENT = MachineSpec(name="client", ports=(PortSpec("lan", 20),))
 
 
@@ -146,7 +145,6 @@ SHAPES = {
             segments=(LAN,),
             machines=(_HOST, _HOST2, _CLIENT, _RESOLVER),
         ),
-        LabSpec(name="three-hosts", segments=(LAN,), machines=(_HOST, _HOST2, _HOST3, _RESOLVER)),
         LabSpec(
             name="routed",
             segments=(LAN, FAR),
@@ -174,7 +172,7 @@ SHAPES = {
             segments=(LAN, FAR),
             machines=(
                 msgspec.structs.replace(_HOST, gateway="router"),
-                MachineSpec(name="host2", ports=(PortSpec("lan", 11),), engine=True, gateway="router"),
+                msgspec.structs.replace(_HOST2, gateway="router"),
                 MachineSpec(name="host3", ports=(PortSpec("far", 12),), engine=True, gateway="router"),
                 MachineSpec(name="router", ports=(PortSpec("lan", 1), PortSpec("far", 1)), router=True),
                 MachineSpec(name="store", ports=(PortSpec("lan", 79),), store=True, gateway="router"),

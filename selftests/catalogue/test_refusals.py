@@ -76,7 +76,8 @@ def test_unknown_lab_is_refused_with_the_known_ones(write: Write) -> None:
     error = refused(write(ENTRY.replace("one-host", "one-hots")))
 
     assert error.attempted == "no lab is shaped 'one-hots'"
-    assert error.remedy == "one of one-host, host-and-outside, two-hosts, routed, underlay, fabric, hosts-N, routed-hosts-N"
+    known = "one-host, host-and-outside, two-hosts, routed, underlay, fabric, hosts-N, routed-hosts-N"
+    assert error.remedy == f"one of {known}"
     assert "[dns.scope]" in error.where
 
 

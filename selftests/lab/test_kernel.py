@@ -139,16 +139,16 @@ def test_kernel_of_a_vm_is_asked_in_one_segment_that_is_made_when_it_is_needed()
 
 
 def test_of_a_vm_no_more_is_tried_than_links_that_change_nothing() -> None:
-    """8021q filters VLAN 0 on every interface, and dummy adds one: they are looked for and never asked for."""
+    """8021q filters VLAN 0 on every interface, dummy and ipip add one: they are looked for and never asked for."""
     far = Far()
 
-    assert far.missing() == {"br_netfilter", "ipv6", "ip_vs", "esp", "vlan", "dummy"}
+    assert far.missing() == {"br_netfilter", "ipv6", "ip_vs", "esp", "vlan", "dummy", "ipip", "tun"}
     assert far.tried == ["bridge", "veth", "vxlan", "ipvlan"]
 
 
 def test_features_of_a_vm_are_known_by_what_the_kernel_shows() -> None:
-    signs = ("/proc/sys/net/bridge", "/proc/sys/net/ipv6", "/proc/net/ip_vs", "/proc/net/vlan")
-    modules = "dummy 16384 0 - Live 0x0\nesp4 28672 0 - Live 0x0\n"
+    signs = ("/proc/sys/net/bridge", "/proc/sys/net/ipv6", "/proc/net/ip_vs", "/proc/net/vlan", "/dev/net/tun")
+    modules = "".join(f"{name} 16384 0 - Live 0x0\n" for name in ("dummy", "esp4", "ipip"))
     far = Far(files=dict.fromkeys(signs, "") | {"/proc/modules": modules}, lacks=("vxlan",))
 
     assert far.missing() == {"vxlan"}

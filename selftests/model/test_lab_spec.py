@@ -26,7 +26,6 @@ def shape(request: pytest.FixtureRequest) -> LabSpec:
         ("one-host", "host", "", "198.51.100.10", "2001:db8:1::a"),
         ("one-host", "resolver", "lan", "198.51.100.53", "2001:db8:1::35"),
         ("two-hosts", "host2", "", "198.51.100.11", "2001:db8:1::b"),
-        ("three-hosts", "host3", "lan", "198.51.100.12", "2001:db8:1::c"),
         ("host-and-outside", "client", "lan", "198.51.100.20", "2001:db8:1::14"),
         ("routed", "router", "", "198.51.100.1", "2001:db8:1::1"),
         ("routed", "router", "far", "203.0.113.1", "2001:db8:2::1"),

@@ -104,11 +104,11 @@ def test_peer_in_the_same_namespace_is_found_by_its_name() -> None:
 
 def test_routes_of_a_real_host_are_read(golden: Golden) -> None:
     assert parse_routes(golden("ip-route-4.container.json")) == [
-        Route("default", "192.0.2.1", "eth0", ""),
-        Route("192.0.2.0/24", "", "eth0", "192.0.2.2"),
+        Route("default", "192.0.2.1", "eth0", "", ""),
+        Route("192.0.2.0/24", "", "eth0", "192.0.2.2", "kernel"),
     ]
-    assert Route("172.17.0.0/16", "", "docker0", "172.17.0.1") in parse_routes(golden("ip-route-4.host.json"))
-    assert Route("2001:db8:1::/64", "", "eth0", "") in parse_routes(golden("ip-route-6.host.json"))
+    assert Route("172.17.0.0/16", "", "docker0", "172.17.0.1", "kernel") in parse_routes(golden("ip-route-4.host.json"))
+    assert Route("2001:db8:1::/64", "", "eth0", "", "kernel") in parse_routes(golden("ip-route-6.host.json"))
     assert parse_routes(golden("ip-route-6.container.json")) == []
 
 

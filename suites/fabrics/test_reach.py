@@ -125,7 +125,7 @@ def test_containers_of_one_host_need_no_fabric(host: Host, host2: Host, weave: W
         fabric.backend.halt(host.machine)
         inside, outside = ask(tcp(near.vantage, web.address, _PORT), tcp(box.vantage, web.address, _PORT))
 
-    claim.show("on eth0 of the container that was asked, meanwhile", own.text(own.carrying(_NONCE)))
+    claim.show("in the container that was asked, meanwhile", own.text(own.carrying(_NONCE)))
     claim.control(seen(outside, Outcome.TIMED_OUT, Outcome.UNREACHABLE, control=True))
     claim.judge(
         *(seen(answer, Outcome.CONNECTED) for answer in (ping, inside)),
