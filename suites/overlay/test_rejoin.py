@@ -15,8 +15,9 @@ from suites.overlay.survey import everyone, survey
 
 pytestmark = pytest.mark.usefixtures("swarm")
 
-# Nodes look once a minute for those that they have lost; what they know then takes up to half a minute to be exchanged.
-_BACK_S = 100.0
+# First a node has to hear again on which networks the lost one is, then to be told its names: each comes every half
+# minute, from another node picked by chance, which may not know it yet itself.
+_BACK_S = 120.0
 
 
 @pytest.mark.fact("overlay.rejoin")
