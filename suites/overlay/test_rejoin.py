@@ -16,7 +16,7 @@ from suites.overlay.survey import everyone, survey
 pytestmark = pytest.mark.usefixtures("swarm")
 
 # First a node has to hear again on which networks the lost one is, then to be told its names: each comes every half
-# minute, from another node picked by chance, which may not know it yet itself. Of 15 returns one took 73 s.
+# minute, from another node picked by chance, which may not know it yet itself. Of 17 returns two took 73 s.
 _BACK_S = 140.0
 
 
