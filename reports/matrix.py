@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from netfacts.model.errors import UsageError
 from netfacts.model.matrix import Cell, Matrix, Rule, Station, Way
 from netfacts.model.verdict import Outcome
 from reports import html
@@ -139,7 +140,11 @@ def write(matrix: Matrix, folder: Path) -> Path:
 
     Raises: UsageError for a folder that can't be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        trouble = error.strerror or str(error)
+        raise UsageError("could not make the folder", where=str(folder), returned=trouble, remedy=_REMEDY) from None
     text = msgspec.json.encode(matrix).decode() + "\n"
     html.replace(folder / JSON, text, what="the matrix", remedy=_REMEDY)
     return html.replace(folder / NAME, render(matrix), what="the page of the matrix", remedy=_REMEDY)

@@ -16,6 +16,10 @@ from reports.wording import count, duration, visible
 # More stations than this are shown by groups: a row of them would not fit beside another.
 _MOST_STATIONS = 14
 _MOST_FAULTS = 20
+# Groups beyond this leave no room for how many cells are wrong.
+_MOST_COUNTED = 8
+# Questions of one station to another: three by each way.
+_ONE_PAIR = 9
 
 
 def show(matrix: Matrix, page: Path, *, console: Console) -> None:
@@ -54,20 +58,23 @@ def _table(title: str, grid: Grid, *, seen: bool) -> Table:
     table.add_column("", justify="right", style="dim")
     for number in range(len(grid.labels)):
         table.add_column(str(number + 1), no_wrap=True)
+    counted = len(grid.labels) <= _MOST_COUNTED
     for number, ((label, size), row) in enumerate(zip(grid.labels, grid.squares, strict=True), 1):
         name = f"{label} × {size}" if size > 1 else label
-        table.add_row(Text(visible(name)), str(number), *(_square(square, seen=seen) for square in row))
+        table.add_row(
+            Text(visible(name)), str(number), *(_square(square, seen=seen, counted=counted) for square in row)
+        )
     return table
 
 
-def _square(square: Square | None, *, seen: bool) -> Text:
+def _square(square: Square | None, *, seen: bool, counted: bool) -> Text:
     if square is None:
         return Text()
     if not seen:
         return Text(square.expected, style="dim")
     if not square.wrong:
         return Text(square.observed, style="green")
-    much = f" {square.wrong}/{square.total}" if square.total > len(square.observed) * 3 else ""
+    much = f" {square.wrong}/{square.total}" if counted and square.total > _ONE_PAIR else ""
     return Text(f"✗{square.observed}{much}", style="bold red")
 
 

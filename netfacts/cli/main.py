@@ -13,8 +13,9 @@ from netfacts import __version__
 from netfacts.model.errors import NetfactsError, UsageError
 
 EXIT_CODES = (
-    "Exit codes: 0 all exercised facts conform · 1 a fact deviates or a sabotage survives · 2 interrupted · "
-    "3 inconclusive or an error of netfacts · 4 wrong usage · 5 nothing was exercised · 6 a fact regresses"
+    "Exit codes: 0 all exercised facts conform · 1 a fact deviates, a sabotage survives or a cell is wrong · "
+    "2 interrupted · 3 inconclusive or an error of netfacts · 4 wrong usage · 5 nothing was exercised · "
+    "6 a fact regresses"
 )
 
 COMMANDS = {

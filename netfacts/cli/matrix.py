@@ -101,7 +101,7 @@ def matrix(
     folder = (out or new_folder("matrix-")).resolve()
     known = catalogue.load()
     with ended_by_signals():
-        clock = _Clock()
+        clock = Clock()
         with contextlib.ExitStack() as stack:
             stack.enter_context(neighbours((hosts + containers + 1) ** 2))
             live = stack.enter_context(contextlib.closing(LiveLab(spec, installation)))
@@ -117,7 +117,7 @@ def matrix(
             def holds(fact: str) -> bool:
                 return known[fact].expectation(version).outcome is Expected.HOLDS
 
-            rules, cells = _look(members, protocols, holds, routes=routes, clock=clock)
+            rules, cells = look(members, protocols, holds, routes=routes, clock=clock)
     found = Matrix(
         netfacts=__version__,
         at=now(),
@@ -137,7 +137,7 @@ def matrix(
     return 1 if found.wrong else 0
 
 
-class _Clock:
+class Clock:
     """Says how long what was done took, step by step, in seconds."""
 
     def __init__(self) -> None:
@@ -151,8 +151,8 @@ class _Clock:
         self._began = ended
 
 
-def _look(
-    members: Sequence[Member], protocols: Collection[Protocol], holds: Holds, *, routes: bool, clock: _Clock
+def look(
+    members: Sequence[Member], protocols: Collection[Protocol], holds: Holds, *, routes: bool, clock: Clock
 ) -> tuple[list[Rule], list[Cell]]:
     """Ask everybody for everybody. Gives the rules that were expected to decide, and what came of each question.
 

@@ -95,6 +95,14 @@ _NOT_FORWARDED = _rule(
 _PUBLISHED = _rule(
     Outcome.CONNECTED, "A published port is reached at the host's address.", "publish.basic", "publish.udp"
 )
+_PROXIED = _rule(
+    Outcome.CONNECTED, "Containers reach what their own host publishes by docker-proxy.", "proxy.udp-source"
+)
+_FROM_ELSEWHERE = _rule(
+    Outcome.TIMED_OUT,
+    "What docker-proxy answers containers by UDP comes from another address than they have asked.",
+    "proxy.udp-source",
+)
 
 
 def questions(destination: Station) -> list[tuple[Protocol, Way]]:
@@ -110,8 +118,17 @@ def expected(
     if way is Way.NAME:
         return _by_name(source, destination) or _by_address(source, destination, protocol, holds=holds, routes=routes)
     if way is Way.PUBLISHED:
-        return _from_inside(source, destination, holds=holds) if source.kind is Kind.INTERNAL else _PUBLISHED
+        return _by_port(source, destination, protocol, holds=holds)
     return _by_address(source, destination, protocol, holds=holds, routes=routes)
+
+
+def _by_port(source: Station, destination: Station, protocol: Protocol, *, holds: Holds) -> Rule:
+    if source.kind is Kind.INTERNAL:
+        # Also on the container's own host: what comes from an internal network is led on to the container, and dropped.
+        return _NO_DEFAULT_ROUTE if holds("internal.no-default-route") else _NO_WAY_OUT
+    if _on_machine(source) or source.machine != destination.machine:
+        return _PUBLISHED
+    return _FROM_ELSEWHERE if protocol is Protocol.UDP and not holds("proxy.udp-source") else _PROXIED
 
 
 def _on_machine(station: Station) -> bool:

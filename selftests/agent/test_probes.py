@@ -219,6 +219,42 @@ def test_dns_listener_knows_its_names_and_no_others(kind: str, over: str) -> Non
     assert unknown.rcode().name == "NXDOMAIN"
 
 
+def test_question_that_was_asked_before_gets_the_same_answer_with_its_own_number() -> None:
+    query = dns.message.make_query("host.lab", "A", id=1)
+    again = dns.message.make_query("host.lab", "A", id=2)
+    payloads = [base64.b64encode(one.to_wire()).decode() for one in (query, again)]
+
+    answers = with_listener(
+        "dns-udp",
+        *({"kind": "exchange", "over": "udp", "payload": payload} for payload in payloads),
+        names={"host.lab": "198.51.100.10"},
+    )
+
+    found = [dns.message.from_wire(base64.b64decode(answer["reply"])) for answer in answers]
+    assert [message.id for message in found] == [1, 2]
+    assert found[0].answer == found[1].answer != []
+
+
+def test_probes_are_put_no_more_at_once_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way, most = 0, 0
+
+    async def count(_: Answer) -> Answer:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return {"outcome": "connected"}
+
+    monkeypatch.setitem(probes._KINDS, "count", count)
+    asked = [{"kind": "count", "timeout_s": 5.0}] * 10
+
+    answers = asyncio.run(probes.probe_all({"probes": asked, "at_once": 3}))
+
+    assert [answer["outcome"] for answer in answers] == ["connected"] * 10
+    assert most == 3
+
+
 # -- pure parts
 
 

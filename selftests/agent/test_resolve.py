@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -52,3 +53,22 @@ def test_mount_namespace_that_is_none_is_said(tmp_path: Any) -> None:
 
     with pytest.raises(RuntimeError, match="could not join the container's files"):
         asyncio.run(resolve.resolve(args))
+
+
+def test_names_that_are_asked_for_at_once_do_not_wait_for_one_without_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(name: str, _: int) -> dict[str, Any]:
+        if name == "silent":
+            time.sleep(30)
+        return {"outcome": "connected", "addresses": [name]}
+
+    monkeypatch.setattr(resolve, "_lookup", slow)
+    names = ["silent", "a", "b", "c"]
+    args = {"names": [[name, 4] for name in names], "mnt": "", "timeout_s": 0.5, "at_once": 2}
+
+    answers = asyncio.run(resolve.resolve(args))
+
+    assert [answer["outcome"] for answer in answers] == ["timed_out", "connected", "connected", "connected"]
+    assert [answer["addresses"] for answer in answers[1:]] == [["a"], ["b"], ["c"]]
+    assert answers[0]["detail"] == "no answer within 0.5 s"

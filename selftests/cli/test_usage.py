@@ -21,7 +21,19 @@ def test_help_names_every_command_and_exit_code(netfacts: Netfacts) -> None:
 
     assert done.returncode == 0
     assert done.stderr == ""
-    for command in ("run", "sabotage", "compare", "merge", "facts", "engines", "doctor", "report", "sweep"):
+    for command in (
+        "run",
+        "sabotage",
+        "compare",
+        "merge",
+        "facts",
+        "engines",
+        "lab",
+        "matrix",
+        "doctor",
+        "report",
+        "sweep",
+    ):
         assert re.search(rf"│ {command} +\w", done.stdout)
     for code in (
         "0 all exercised facts conform",
@@ -260,7 +272,14 @@ def test_facts_with_markup_in_their_texts_are_shown_as_they_are(netfacts: Netfac
 
 @pytest.mark.parametrize(
     "arguments",
-    [["run"], ["run", "-n", "0"], ["run", "--engine", "debian:bookworm", "-k", "dns"], ["sabotage"], ["sweep"]],
+    [
+        ["run"],
+        ["run", "-n", "0"],
+        ["run", "--engine", "debian:bookworm", "-k", "dns"],
+        ["sabotage"],
+        ["matrix"],
+        ["sweep"],
+    ],
     ids=" ".join,
 )
 def test_what_needs_root_is_refused_without_it(unprivileged: Netfacts, arguments: list[str]) -> None:
@@ -297,6 +316,31 @@ def test_doctor_without_root_says_so_and_how_to_go_on(unprivileged: Netfacts) ->
 @pytest.mark.parametrize("arguments", [["--version"], ["facts", "list"], ["facts", "show", "dns.scope"]], ids=" ".join)
 def test_what_needs_no_root_works_without_it(unprivileged: Netfacts, arguments: list[str]) -> None:
     assert unprivileged(*arguments).returncode == 0
+
+
+# -- the matrix
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--target", "local"], "a matrix is of a lab of netfacts' own"),
+        (["--hosts", "17"], "a lab has 2 to 16 hosts, and not 17"),
+        (["--containers", "-1"], "there are 0 to 400 containers, and not -1"),
+        (["--network", "briidge"], "containers can't be on 'briidge'"),
+        (["--network", "bridge", "--network", "bridge"], "a host has one network bridge"),
+        (["--protocol", "sctp"], "nobody can be asked by 'sctp'"),
+        (["--change", "iptables -F"], "--change 'iptables -F' names no machine and what to run there"),
+        (["--change", "host"], "--change 'host' names no machine and what to run there"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_matrix_that_can_not_be_had_is_refused(netfacts: Netfacts, arguments: list[str], said: str) -> None:
+    done = netfacts("matrix", *arguments)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert said in done.stderr
+    assert "→ " in done.stderr or "containers" in said
 
 
 # -- called from Python

@@ -11,7 +11,16 @@ import pytest
 
 from netfacts.lab import kernel, remote, wire
 from netfacts.lab.agent import Agent
-from netfacts.lab.kernel import FEATURES, has, has_already, missing_features, prober_of, require_linux, require_root
+from netfacts.lab.kernel import (
+    FEATURES,
+    has,
+    has_already,
+    missing_features,
+    neighbours,
+    prober_of,
+    require_linux,
+    require_root,
+)
 from netfacts.lab.remote import RemoteSegment, Vm
 from netfacts.lab.site import Site
 from netfacts.lab.wire import BridgeError
@@ -357,3 +366,47 @@ def test_kernel_whose_version_can_not_be_read_is_an_error_that_shows_it(monkeypa
         require_linux()
 
     assert caught.value.returned == "mainline"
+
+
+# -- neighbour tables
+
+
+def _limits(folder: Path, *values: str) -> list[Path]:
+    paths = [folder / "gc_thresh2", folder / "gc_thresh3"]
+    for path, value in zip(paths, values, strict=True):
+        path.write_text(f"{value}\n")
+    return paths
+
+
+def test_room_for_neighbours_is_made_and_given_back(tmp_path: Path) -> None:
+    paths = _limits(tmp_path, "512", "1024")
+
+    with neighbours(2000, folder=tmp_path):
+        assert [path.read_text() for path in paths] == ["2000", "2000"]
+
+    assert [path.read_text() for path in paths] == ["512", "1024"]
+
+
+def test_room_for_neighbours_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    paths = _limits(tmp_path, "4096", "8192")
+
+    with neighbours(2000, folder=tmp_path):
+        assert [path.read_text() for path in paths] == ["4096\n", "8192\n"]
+
+    assert [path.read_text() for path in paths] == ["4096\n", "8192\n"]
+
+
+def test_room_that_another_has_made_meanwhile_stays(tmp_path: Path) -> None:
+    _, most = _limits(tmp_path, "4096", "1024")
+
+    with neighbours(2000, folder=tmp_path):
+        most.write_text("9000")
+
+    assert most.read_text() == "9000"
+
+
+def test_limit_that_can_not_be_raised_is_refused_with_the_command(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught, neighbours(2000, folder=tmp_path):
+        pass
+
+    assert "gc_thresh3=2000" in caught.value.remedy

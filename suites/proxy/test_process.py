@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fixtures.claim import Act, Claim
-from fixtures.sabotage import Stage, flags, strike
+from fixtures.sabotage import Stage, flags, strike, tamper
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
-from netfacts.observe import processes, sysctl
-from netfacts.probe import ask, listen, tcp
+from netfacts.observe import capture, processes, sysctl
+from netfacts.probe import ask, listen, tcp, udp
 from netfacts.topology import Host, PortBinding
 from netfacts.verdict import equal, holds, seen, source_is
 
@@ -187,3 +189,49 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     machine = stage.host.machine
     machine.kill(*(proxy.pid for proxy in processes(machine, name="docker-proxy")))
+
+
+@pytest.mark.fact("proxy.udp-source")
+def test_udp_port_answers_a_neighbour_from_the_address_that_it_has_asked(host: Host, act: Act, claim: Claim) -> None:
+    """A container that asks a UDP port of its host, published by another, is answered from the host's address.
+
+    box ── docker0 ── host: port H ── docker-proxy ── docker0 ── web
+    """
+    web = host.container("web", publish={f"{_PORT}/udp": _HOST_PORT, f"{_PORT}/tcp": _HOST_PORT})
+    for protocol in ("tcp", "udp"):
+        listen(web.vantage, _PORT, protocol=protocol)
+    box = host.container("box")
+    ways = (
+        udp(box.vantage, web.address, _PORT),
+        udp(host.vantage, host.address, _HOST_PORT),
+        tcp(box.vantage, host.address, _HOST_PORT),
+    )
+    claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in ask(*ways)))
+
+    with act, capture(box.vantage, "eth0") as heard:
+        (answer,) = ask(udp(box.vantage, host.address, _HOST_PORT))
+
+    answers = [packet for packet in heard.packets if packet.source_port == _HOST_PORT and packet.protocol == "udp"]
+    claim.show(f"sudo tcpdump -n -i eth0 udp port {_HOST_PORT}, in {box.name}", heard.text(answers))
+    claim.judge(
+        equal("where answers come from", {packet.source for packet in answers}, {host.address}, vantage=box.name),
+        seen(answer, Outcome.CONNECTED),
+        equal(f"who answered {answer.probe}", answer.name, web.name, vantage=box.name),
+    )
+
+
+@tamper("proxy.udp-source", "the engine publishes the port at the host's address alone", engines="<28")
+def _(request: dict[str, Any]) -> dict[str, Any]:
+    at_one = {port: ("198.51.100.10", bound) for port, bound in request.get("publish", {}).items()}
+    return request | {"publish": at_one}
+
+
+@strike("proxy.udp-source", "docker-proxy is killed", engines=">=28")
+def _(stage: Stage) -> None:
+    machine = stage.host.machine
+    machine.kill(*(proxy.pid for proxy in processes(machine, name="docker-proxy")))
+
+
+@strike("proxy.udp-source", "the host takes no UDP from containers", engines=">=28")
+def _(stage: Stage) -> None:
+    stage.host.engine.run(f"iptables -I INPUT -i {stage.host.predefined().bridge} -p udp -j DROP")
