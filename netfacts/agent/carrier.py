@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 from collections.abc import Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from netfacts.agent import child
@@ -25,7 +25,8 @@ _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 _LARGEST_BYTES = 1 << 16
 # So many in a row from one side, so that the other one is not kept waiting.
 _BURST = 64
-_DESTINATION = slice(16, 20)
+_DESTINATION = slice(16, 19)
+_SUBNET_BITS = 24
 
 
 class Carriers:
@@ -38,18 +39,18 @@ class Carriers:
     async def open(self, args: dict[str, Any]) -> int:
         """Carry between the TUN device `device`, which is made where it is not there, and UDP `port` of `address`.
 
-        `ways` maps subnets ("10.20.1.0/24") to the hosts behind which they are. Gives a number.
+        `ways` maps subnets ("10.20.1.0/24", each of this size) to the hosts behind which they are. Gives a number.
 
-        Raises: OSError.
+        Raises: OSError, where the device has a carrier already, too; ValueError. It has made no device then.
         """
-        ways = {IPv4Network(subnet): str(host) for subnet, host in args["ways"].items()}
+        ways = {_beginning(subnet): str(IPv4Address(host)) for subnet, host in args["ways"].items()}
         device = os.open(_TUN, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", args["device"].encode(), _IFF_TUN | _IFF_NO_PI))
-            # Its addresses and routes are to outlive this carrier: it may be followed by another.
-            fcntl.ioctl(device, _TUNSETPERSIST, 1)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
                 sock.bind((args["address"], args["port"]))
+                # Its addresses and routes are to outlive this carrier: it may be followed by another.
+                fcntl.ioctl(device, _TUNSETPERSIST, 1)
                 pid = child.fork(lambda: _carry(device, sock, args["port"], ways), keep=(device, sock.fileno()))
         finally:
             os.close(device)
@@ -66,20 +67,30 @@ class Carriers:
         return True
 
 
-def _carry(device: int, sock: socket.socket, port: int, ways: Mapping[IPv4Network, str]) -> None:
+def _carry(device: int, sock: socket.socket, port: int, hosts: Mapping[bytes, str]) -> None:
     sys_.set_name("nf-carrier")
     # It stands for a path: one that is kept waiting by what else the machine does would be measured for that.
     child.go_first()
-    hosts = {subnet.network_address.packed[:3]: host for subnet, host in ways.items()}
     poll = select.poll()
     for descriptor in (device, sock.fileno()):
         poll.register(descriptor, select.POLLIN)
     while True:
-        for descriptor, _ in poll.poll():
-            if descriptor == device:
+        for descriptor, event in poll.poll():
+            if descriptor != device:
+                _receive(device, sock)
+            elif event & select.POLLIN:
                 _send(device, sock, port, hosts)
             else:
-                _receive(device, sock)
+                # The device has been removed.
+                return
+
+
+def _beginning(subnet: str) -> bytes:
+    """Give what all addresses of a subnet begin with. Raises: ValueError where these are not its three first bytes."""
+    network = IPv4Network(subnet)
+    if network.prefixlen != _SUBNET_BITS:
+        raise ValueError(f"{subnet} is no /{_SUBNET_BITS}")
+    return network.network_address.packed[:3]
 
 
 def _send(device: int, sock: socket.socket, port: int, hosts: Mapping[bytes, str]) -> None:
@@ -89,7 +100,7 @@ def _send(device: int, sock: socket.socket, port: int, hosts: Mapping[bytes, str
         except OSError:
             # There is no more, or the device is down.
             return
-        host = hosts.get(packet[_DESTINATION][:3])
+        host = hosts.get(packet[_DESTINATION])
         if host:
             try:
                 sock.sendto(packet, (host, port))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import ClassVar
+
+import msgspec
 
 from netfacts.fabric.lease import Config, Lease
 from netfacts.fabric.store import Store
 from netfacts.lab import Machine
-from netfacts.model.errors import LabError
+from netfacts.model.errors import LabError, NetfactsError
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,20 @@ class Backend(ABC):
     def join(self, machine: Machine, config: Config, store: Store) -> Node:
         """Lease a subnet for a host, and make on it what there is besides routes.
 
-        Raises: LabError where the store does not answer, or there is no subnet left.
+        Raises: LabError where the store does not answer, or there is no subnet left; nothing is left on the host then.
         """
         lease = _lease(machine, config, store)
-        data = self.open(machine, lease.subnet)
-        if data:
-            lease = Lease(subnet=lease.subnet, address=lease.address, backend=lease.backend, data=data)
+        node = Node(machine, lease, machine.netlink.mtu(machine.interface()) - self.overhead_bytes)
+        try:
+            data = self.open(machine, lease.subnet)
+            if not data:
+                return node
+            lease = msgspec.structs.replace(lease, data=data)
             store.put(config.key_of(lease.subnet), lease.encode())
-        return Node(machine, lease, machine.netlink.mtu(machine.interface()) - self.overhead_bytes)
+        except NetfactsError:
+            self.close(node, ())
+            raise
+        return replace(node, lease=lease)
 
     @abstractmethod
     def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:

@@ -16,7 +16,7 @@ from netfacts.engine.program import Unpacked, start
 from netfacts.fabric.backend import Backend, Node, hex_of
 from netfacts.lab import Machine
 from netfacts.lab.wait import until
-from netfacts.model.errors import LabError
+from netfacts.model.errors import LabError, NetfactsError
 
 _CONFIG, _CONTROL, LOG = "/run/netfacts/bird.conf", "/run/netfacts/bird.ctl", "/run/netfacts/bird.log"
 _AS = 64512
@@ -63,7 +63,11 @@ class Bgp(Backend):
             _session(host.name, _neighbour(router, host), host.address, role="rr client;", told="RTS_BGP")
             for host in hosts
         ]
-        self._start(router, "".join(sessions))
+        try:
+            self._start(router, "".join(sessions))
+        except NetfactsError:
+            self.end()
+            raise
 
     def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
         """See `Backend`."""
@@ -96,9 +100,11 @@ class Bgp(Backend):
         if machine.agent.call("wait", pid=pid, timeout_s=_STOPPED_S)["exit"] is None:
             raise LabError("BIRD did not stop", where=machine.name, returned=_log_tail(machine))
 
-    def close(self, node: Node, peers: Sequence[Node]) -> None:  # noqa: ARG002
-        """See `Backend`."""
+    def close(self, node: Node, peers: Sequence[Node]) -> None:
+        """See `Backend`. One that was killed has left its routes."""
         self.halt(node.machine)
+        for peer in peers:
+            node.machine.netlink.unroute(str(peer.lease.subnet))
 
     def end(self) -> None:
         """See `Backend`."""

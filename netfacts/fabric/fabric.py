@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TypeVar
 
 from netfacts.fabric.backend import Backend, Node
 from netfacts.fabric.lease import Config, Lease
 from netfacts.fabric.store import Store
 from netfacts.lab import Machine
+from netfacts.model.errors import NetfactsError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,22 +23,32 @@ class Fabric:
     def __init__(self, config: Config, backend: Backend, store: Store) -> None:
         """Write its configuration into the store; no host is part of it yet.
 
-        Raises: LabError where the store does not answer.
+        Raises: LabError where the store does not answer; the backend has ended then.
         """
         self.config = config
         self.backend = backend
         self.nodes: dict[str, Node] = {}
         self._store = store
-        store.put(config.key, config.encode())
+        try:
+            store.put(config.key, config.encode())
+        except NetfactsError:
+            # What it has made already on machines that are no hosts.
+            backend.end()
+            raise
 
     def join(self, *machines: Machine) -> None:
         """Make hosts part of it: each leases a subnet, and all that there are now learn the ways to each other.
 
         Raises: LabError, also where the store does not answer.
         """
-        # Only who has a lease is known to the others.
-        for node in _each(machines, lambda machine: self.backend.join(machine, self.config, self._store)):
-            self.nodes[node.name] = node
+        # Only who has a lease is known to the others. Those that have one are to be closed, also where others have not.
+        joined = _ended(machines, lambda machine: self.backend.join(machine, self.config, self._store))
+        for future in joined:
+            if not future.exception():
+                node = future.result()
+                self.nodes[node.name] = node
+        for future in joined:
+            future.result()
         _each([*self.nodes.values()], lambda node: self.backend.connect(node, self.peers(node)))
 
     def peers(self, node: Node) -> list[Node]:
@@ -56,16 +68,23 @@ class Fabric:
         return self.nodes[name]
 
     def close(self) -> None:
-        """Take it from its hosts.
+        """Take it from its hosts, and from where else it is; a host that is lost has taken its part along.
 
         Raises: LabError.
         """
-        _each([*self.nodes.values()], lambda node: self.backend.close(node, self.peers(node)))
-        self.nodes.clear()
-        self.backend.end()
+        left = [node for node in self.nodes.values() if node.machine.agent.alive]
+        with ExitStack() as stack:
+            stack.callback(self.backend.end)
+            stack.callback(self.nodes.clear)
+            _each(left, lambda node: self.backend.close(node, self.peers(node)))
 
 
 def _each(those: Sequence[T], job: Callable[[T], R]) -> list[R]:
     """Do something to all at once. Raises: what the first that failed has raised, when all have come to an end."""
+    return [future.result() for future in _ended(those, job)]
+
+
+def _ended(those: Sequence[T], job: Callable[[T], R]) -> list[Future[R]]:
+    """Do something to all at once, and give how each of them has ended."""
     with ThreadPoolExecutor(max(1, len(those))) as pool:
-        return [future.result() for future in [pool.submit(job, one) for one in those]]
+        return [pool.submit(job, one) for one in those]

@@ -159,4 +159,6 @@ def _version(path: str) -> str:
         done = run([path, "--version"], timeout_s=_VERSION_S)
     except OSError as error:
         raise LabError("could not run flanneld", where=path, returned=str(error)) from None
+    done.checked("flanneld does not say its version", LabError)
+    # v0.26.7 says it on standard error.
     return (done.out or done.err).strip().removeprefix("v") or "?"

@@ -10,6 +10,7 @@ from ipaddress import IPv4Interface, IPv4Network
 
 from netfacts.fabric.backend import Backend, Node
 from netfacts.lab import Machine
+from netfacts.model.errors import LabError, ProbeError
 
 _PORT = 8285
 
@@ -40,11 +41,17 @@ class Udp(Backend):
         self._carry(node.machine, {str(peer.lease.subnet): str(peer.lease.address) for peer in peers})
 
     def _carry(self, machine: Machine, ways: dict[str, str]) -> None:
-        """Have a carrier with these ways (subnet → host) on a host, in the place of the one that there is."""
+        """Have a carrier with these ways (subnet → host) on a host, in the place of the one that there is.
+
+        Raises: LabError.
+        """
         self.halt(machine)
-        self._carriers[machine.name] = machine.agent.call(
-            "carry", device=self.device, address=machine.address, port=_PORT, ways=ways
-        )
+        try:
+            self._carriers[machine.name] = machine.agent.call(
+                "carry", device=self.device, address=machine.address, port=_PORT, ways=ways
+            )
+        except ProbeError as error:
+            raise LabError("could not start a carrier", where=machine.name, returned=error.returned) from None
 
     def halt(self, machine: Machine) -> None:
         """See `Backend`. The device stays, with nobody who reads from it."""

@@ -91,8 +91,10 @@ class Machine:
     def netlink(self) -> Netlink:
         """A netlink socket in the machine's network namespace.
 
-        Raises: OffLimits where the machine is not netfacts' own, or far away.
+        Raises: OffLimits where the machine is not netfacts' own, or far away; LabError where it is lost.
         """
+        # Each thread that speaks opens a socket of its own there, and there is no such namespace any more.
+        self.check_alive()
         if not isinstance(self._links, Netlink):
             raise OffLimits("it would speak netlink with another machine's kernel", where=self.name)
         return self._links

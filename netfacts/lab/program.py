@@ -24,8 +24,9 @@ def run_program(
 
     It has the vantage's network, and sees nothing but `root`: neither nameservers nor names of the vantage.
 
-    Raises: ProbeError where it can't be started.
+    Raises: ProbeError where it can't be started; LabError where the machine is lost.
     """
+    vantage.machine.check_alive()
     if not vantage.machine.exists(str(root)):
         raise ProbeError("the programs can't be reached from the machine", where=str(vantage), returned=str(root))
     env = {"PATH": _PATH, "LC_ALL": "C", "HOME": "/root", **(environment or {})}
