@@ -77,13 +77,21 @@ class Flanneld(Backend):
                 timeout_s=_LEASED_S,
                 error=lambda attempted: self._failure(machine, attempted),
             )
+            return self._read(machine)
         except LabError:
-            self.halt(machine)
+            self._clear(machine)
             raise
-        said = dict(line.partition("=")[::2] for line in (machine.text(f"{folder}/subnet.env") or "").splitlines())
-        subnet = IPv4Interface(said["FLANNEL_SUBNET"]).network
+
+    def _read(self, machine: Machine) -> Node:
+        """Read what the daemon has leased. Raises: LabError."""
+        text = machine.text(f"{self._folder}/subnet.env") or ""
+        said = dict(line.partition("=")[::2] for line in text.splitlines())
+        try:
+            subnet, mtu_bytes = IPv4Interface(said["FLANNEL_SUBNET"]).network, int(said["FLANNEL_MTU"])
+        except (KeyError, ValueError):
+            raise LabError("what flanneld says of its lease can't be read", where=machine.name, returned=text) from None
         lease = Lease(subnet=subnet, address=IPv4Address(machine.address), backend=self.name)
-        return Node(machine, lease, int(said["FLANNEL_MTU"]))
+        return Node(machine, lease, mtu_bytes)
 
     def _has_leased(self, machine: Machine, end: Reply) -> bool:
         if end.done() and (status := end.result()["exit"]) is not None:
@@ -121,12 +129,14 @@ class Flanneld(Backend):
 
     def close(self, node: Node, peers: Sequence[Node]) -> None:
         """See `Backend`. The daemon leaves routes and devices where they are."""
-        machine = node.machine
+        self._clear(node.machine)
+        for peer in peers:
+            node.machine.netlink.unroute(str(peer.lease.subnet))
+
+    def _clear(self, machine: Machine) -> None:
         self.halt(machine)
         if self.device:
             machine.netlink.remove(self.device)
-        for peer in peers:
-            machine.netlink.unroute(str(peer.lease.subnet))
         machine.execute(["rm", "-rf", self._folder, self._log]).checked("could not remove flanneld's files", LabError)
 
     @property

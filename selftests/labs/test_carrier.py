@@ -172,7 +172,7 @@ def test_device_has_one_carrier_at_a_time(host: Machine) -> None:
         ({"10.109.2.1/24": "198.51.100.11"}, "host bits"),
         ({"10.109.0.0/16": "198.51.100.11"}, "10.109.0.0/16 is no /24"),
         ({"10.109.2.0/25": "198.51.100.11"}, "10.109.2.0/25 is no /24"),
-        ({"": "198.51.100.11"}, "''"),
+        ({"": "198.51.100.11"}, "Address cannot be empty"),
     ],
 )
 def test_way_that_leads_nowhere_is_refused(host: Machine, ways: dict[str, str], said: str) -> None:
