@@ -188,8 +188,7 @@ class Engine:
 
         Raises: EngineError if it has to be killed.
         """
-        self.machine.agent.call("signal", pid=self.pid, signal=int(signal.SIGTERM))
-        if self.machine.agent.call("wait", pid=self.pid, timeout_s=_STOP_S)["exit"] is None:
+        if not self.machine.terminate(self.pid, timeout_s=_STOP_S):
             self.kill()
             raise self._failure(f"dockerd did not stop within {_STOP_S:.0f} s")
 

@@ -8,7 +8,6 @@ Source: https://docs.tigera.io/calico/latest/networking/configuring/bgp, https:/
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 
@@ -96,8 +95,7 @@ class Bgp(Backend):
         if machine.name not in self._running:
             return
         pid = self._running.pop(machine.name)
-        machine.agent.call("signal", pid=pid, signal=int(signal.SIGTERM))
-        if machine.agent.call("wait", pid=pid, timeout_s=_STOPPED_S)["exit"] is None:
+        if not machine.terminate(pid, timeout_s=_STOPPED_S):
             raise LabError("BIRD did not stop", where=machine.name, returned=_log_tail(machine))
 
     def close(self, node: Node, peers: Sequence[Node]) -> None:

@@ -6,7 +6,6 @@ Source: https://github.com/flannel-io/flannel/blob/v0.26.7/Documentation/configu
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Sequence
 from functools import cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -123,8 +122,7 @@ class Flanneld(Backend):
         if machine.name not in self._running:
             return
         pid = self._running.pop(machine.name)
-        machine.agent.call("signal", pid=pid, signal=int(signal.SIGTERM))
-        if machine.agent.call("wait", pid=pid, timeout_s=_STOPPED_S)["exit"] is None:
+        if not machine.terminate(pid, timeout_s=_STOPPED_S):
             raise self._failure(machine, "flanneld did not stop")
 
     def close(self, node: Node, peers: Sequence[Node]) -> None:

@@ -6,7 +6,6 @@ import base64
 import json
 import platform
 import re
-import signal
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
@@ -103,9 +102,7 @@ class Store:
 
         Raises: LabError if it has to be killed.
         """
-        call = self.machine.agent.call
-        call("signal", pid=self.pid, signal=int(signal.SIGTERM))
-        if call("wait", pid=self.pid, timeout_s=_STOP_S)["exit"] is None:
+        if not self.machine.terminate(self.pid, timeout_s=_STOP_S):
             self.machine.kill(self.pid)
             raise self._failure(f"etcd did not stop within {_STOP_S:.0f} s")
 

@@ -211,6 +211,11 @@ class Machine:
         status = -9 if said["exit"] is None else said["exit"]
         return Finished(tuple(argv), status, said["out"], said["err"])
 
+    def terminate(self, pid: int, *, timeout_s: float) -> bool:
+        """Ask a process that the agent has started to end in order, and say whether it has in this time."""
+        self.agent.call("signal", pid=pid, signal=int(signal.SIGTERM))
+        return self.agent.call("wait", pid=pid, timeout_s=timeout_s)["exit"] is not None
+
     def kill(self, *pids: int) -> None:
         """Kill processes of the machine, and wait until they have let go of their sockets.
 

@@ -126,6 +126,8 @@ class Host:
         self._status = status
         self.fails = ""
 
+    terminate = Machine.terminate
+
     def call(self, op: str, **args: Any) -> dict[str, int | None]:
         self.called.append((op, args))
         if op == "spawn" and self.fails:

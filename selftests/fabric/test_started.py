@@ -31,6 +31,8 @@ class Fake:
         self.signalled: list[int] = []
         self._dies = dies
 
+    terminate = Machine.terminate
+
     def call(self, op: str, **args: Any) -> dict[str, int]:
         if op == "write":
             self.written.append(args["text"])
