@@ -76,19 +76,9 @@ class Bgp(Backend):
         return {}
 
     def connect(self, node: Node, peers: Sequence[Node]) -> None:
-        """See `Backend`. Waits until the host has heard of all peers."""
-        wanted = [peer.lease.subnet for peer in peers]
-
-        def missing() -> list[IPv4Network]:
-            table = node.machine.text("/proc/1/net/route") or ""
-            return [subnet for subnet in wanted if f"\t{hex_of(subnet)}\t" not in table]
-
-        until(
-            lambda: not missing(),
-            what=f"{node.name} to learn the routes to {', '.join(map(str, wanted))}",
-            timeout_s=_LEARNT_S,
-            error=lambda attempted: LabError(attempted, where=node.name, returned=_log_tail(node.machine)),
-        )
+        """See `Backend`. Waits until the host has heard of all peers, and the router of the host."""
+        _await_routes(node.machine, [peer.lease.subnet for peer in peers])
+        _await_routes(self._router, [node.lease.subnet])
 
     def halt(self, machine: Machine) -> None:
         """See `Backend`. BIRD takes leave of its neighbours and takes its routes from the kernel."""
@@ -121,6 +111,21 @@ class Bgp(Backend):
             return machine.exists(_CONTROL)
 
         until(listens, what=f"BIRD on {machine.name} to start", timeout_s=_LEARNT_S)
+
+
+def _await_routes(machine: Machine, wanted: Sequence[IPv4Network]) -> None:
+    """Raises: LabError where the machine's kernel has no route to one of these in time."""
+
+    def there() -> bool:
+        table = machine.text("/proc/1/net/route") or ""
+        return all(f"\t{hex_of(subnet)}\t" in table for subnet in wanted)
+
+    until(
+        there,
+        what=f"{machine.name} to learn the routes to {', '.join(map(str, wanted))}",
+        timeout_s=_LEARNT_S,
+        error=lambda attempted: LabError(attempted, where=machine.name, returned=_log_tail(machine)),
+    )
 
 
 def _session(name: str, own: str, other: str, *, told: str, role: str = "") -> str:
