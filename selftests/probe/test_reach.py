@@ -100,11 +100,15 @@ def test_rule_that_drops_makes_cells_wrong(live: LiveLab, members: list[Member])
 
 def test_rule_that_opens_makes_cells_wrong(live: LiveLab, members: list[Member]) -> None:
     near, far = (member.station for member in members if member.station.group in ("bridge on host", "user on host"))
-    live.engines["host"].run("iptables -I DOCKER-USER -j ACCEPT")
+    # From 28 on networks are kept apart in the raw table, too.
+    chains = ("-t filter {} DOCKER-USER", "-t raw {} PREROUTING")
+    for chain in chains:
+        live.engines["host"].run(f"iptables {chain.format('-I')} -j ACCEPT")
     try:
         cells = asked(live, members)
     finally:
-        live.engines["host"].run("iptables -D DOCKER-USER -j ACCEPT")
+        for chain in chains:
+            live.engines["host"].run(f"iptables {chain.format('-D')} -j ACCEPT")
 
     assert wrong(cells) == {(near.name, far.name, Outcome.CONNECTED), (far.name, near.name, Outcome.CONNECTED)}
 
