@@ -48,6 +48,16 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Relation:
+    """How all of one kind reach all of another on the `same host`, or on `other hosts`: a kind is a network's name."""
+
+    source: str
+    destination: str
+    where: str
+    square: Square
+
+
+@dataclass(frozen=True)
 class Fault:
     """Cells that are wrong in the same way: `example` is the first of `number`, and `asked` says what they asked."""
 
@@ -67,6 +77,17 @@ def by_station(matrix: Matrix) -> Grid:
 def by_group(matrix: Matrix) -> Grid:
     """Give a square for each pair of groups: machines, and the containers of one network and host."""
     return _grid(matrix, lambda station: station.group)
+
+
+def by_relation(matrix: Matrix) -> list[Relation]:
+    """Give a square for all machines and all containers of a network together: few, however many hosts there are."""
+    known = {station.name: station for station in matrix.stations}
+    cells: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in matrix.cells:
+        source, destination = known[cell.source], known[cell.destination]
+        where = "same host" if source.machine == destination.machine else "other hosts"
+        cells.setdefault((source.network or "machines", destination.network or "machines", where), []).append(cell)
+    return [Relation(*key, _square(alike)) for key, alike in cells.items()]
 
 
 def faults(matrix: Matrix, *, most: int) -> list[Fault]:

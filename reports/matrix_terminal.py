@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from netfacts.model.matrix import Matrix
-from reports.matrix import LEGEND, Grid, Square, by_group, by_station, faults, headline, subject
+from reports.matrix import LEGEND, Grid, Square, by_group, by_relation, by_station, faults, headline, subject
 from reports.wording import count, duration, visible
 
-# More stations than this are shown by groups: a row of them would not fit beside another.
+# More stations than this are shown by groups, and more groups as relations: rows would not fit beside each other.
 _MOST_STATIONS = 14
 _MOST_FAULTS = 20
 # Groups beyond this leave no room for how many cells are wrong.
@@ -29,19 +29,46 @@ def show(matrix: Matrix, page: Path, *, console: Console) -> None:
 
 def render(matrix: Matrix, page: Path) -> RenderableType:
     """Give a matrix as something rich can print."""
-    grid = by_station(matrix) if len(matrix.stations) <= _MOST_STATIONS else by_group(matrix)
     parts: list[RenderableType] = [
         Text(),
         Text(visible(headline(matrix)), style="bold red" if matrix.wrong else "bold green"),
         Text(visible(subject(matrix)), style="dim"),
         Text(),
-        Columns([_table("expected", grid, seen=False), _table("observed", grid, seen=True)], padding=(0, 4)),
+        _squares(matrix),
         Text(),
         Text(LEGEND, style="dim"),
     ]
     if matrix.wrong:
         parts += [Text(), *_faults(matrix)]
     return Group(*parts, Text(), *_footer(matrix, page))
+
+
+def _squares(matrix: Matrix) -> RenderableType:
+    """Give them by station, or by group, or by relation: what is small enough to be read."""
+    grid = by_station(matrix) if len(matrix.stations) <= _MOST_STATIONS else by_group(matrix)
+    if len(grid.labels) > _MOST_STATIONS:
+        return _relations(matrix)
+    return Columns([_table("expected", grid, seen=False), _table("observed", grid, seen=True)], padding=(0, 4))
+
+
+def _relations(matrix: Matrix) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for title in ("from", "to", "on", "expected", "observed"):
+        table.add_column(title, no_wrap=True)
+    for title in ("cells", "wrong"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for relation in by_relation(matrix):
+        square = relation.square
+        table.add_row(
+            Text(visible(relation.source)),
+            Text(visible(relation.destination)),
+            Text(relation.where, style="dim"),
+            _square(square, seen=False, counted=False),
+            _square(square, seen=True, counted=False),
+            str(square.total),
+            Text(str(square.wrong or "·"), style="bold red" if square.wrong else "dim"),
+        )
+    return table
 
 
 def _table(title: str, grid: Grid, *, seen: bool) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from rich.console import Console
 from netfacts.model.errors import UsageError
 from netfacts.model.matrix import Cell, Kind, Matrix, Protocol, Rule, Station, Way
 from netfacts.model.verdict import Outcome
-from reports.matrix import JSON, NAME, by_group, by_station, faults, headline, render, subject, write
+from reports.matrix import JSON, NAME, by_group, by_relation, by_station, faults, headline, render, subject, write
 from reports.matrix_terminal import render as in_terminal
 from selftests.reports.conftest import RUN
 from selftests.reports.test_report_page import GOLDENS, NASTY, Parsed, assert_inert, outside_style_and_script
@@ -154,6 +155,41 @@ def test_way_that_only_some_protocols_take_is_a_small_letter() -> None:
 
     assert square is not None
     assert (square.expected, square.observed, square.wrong) == ("AN", "An", 1)
+
+
+def test_relations_are_as_few_however_many_hosts_there_are() -> None:
+    row = stations(6)
+    far = tuple(msgspec.structs.replace(one, machine="host2") if number > 3 else one for number, one in enumerate(row))
+    matrix = spoil(sample(6, stations=far), "box1", "box6", Way.ADDRESS, seen=Outcome.TIMED_OUT)
+
+    found = [
+        (one.source, one.destination, one.where, one.square.total, one.square.wrong) for one in by_relation(matrix)
+    ]
+
+    assert found == [
+        ("machines", "machines", "same host", 6, 0),
+        ("machines", "bridge", "same host", 18, 0),
+        ("machines", "bridge", "other hosts", 18, 0),
+        ("bridge", "machines", "same host", 18, 0),
+        ("bridge", "bridge", "same host", 108, 0),
+        ("bridge", "bridge", "other hosts", 108, 3),
+        ("bridge", "machines", "other hosts", 18, 0),
+    ]
+
+
+def test_many_groups_are_shown_as_relations() -> None:
+    row = tuple(msgspec.structs.replace(one, machine=f"host{number}") for number, one in enumerate(stations(16)))
+    matrix = spoil(sample(16, stations=row), "box1", "box6", Way.ADDRESS, seen=Outcome.TIMED_OUT)
+
+    said = printed(matrix, width=80)
+
+    assert "…" not in said
+    assert [line.split()[:2] for line in said.splitlines() if "other hosts" in line] == [
+        ["machines", "bridge"],
+        ["bridge", "machines"],
+        ["bridge", "bridge"],
+    ]
+    assert re.search(r"bridge +bridge +other hosts +A· +✗a· +1440 +3$", said, re.MULTILINE)
 
 
 # -- what is wrong
