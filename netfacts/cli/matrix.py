@@ -31,6 +31,8 @@ from reports.matrix import write
 from reports.matrix_terminal import show
 
 _MOST = 400
+# What engines with a root file system of their own come with.
+_ENGINES_OWN = ("iptables", "ip6tables", "docker")
 _NETWORKS = {
     "bridge": "the engine's default bridge",
     "user": "a bridge network of each host's own",
@@ -228,8 +230,8 @@ def _order(words: str, machines: Sequence[str]) -> tuple[str, str]:
 
 
 def _carry_out(live: LiveLab, machine: str, command: str) -> None:
-    """Change a lab: on a host by the programs that its engine comes with. Raises: LabError, ProbeError."""
-    if machine in live.engines:
+    """Change a lab: on a host the firewall by the programs that its engine comes with. Raises: LabError, ProbeError."""
+    if machine in live.engines and command.startswith(_ENGINES_OWN):
         live.engines[machine].run(command)
     else:
         of_machine(live.lab[machine]).run(command)

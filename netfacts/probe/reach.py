@@ -16,7 +16,7 @@ from netfacts.probe.name import Resolution, look_up
 _AT_ONCE = 16
 # Of what is expected to be dropped: to wait is no work.
 _WAITING_AT_ONCE = 4000
-_NAMES_AT_ONCE = 4
+_NAMES_AT_ONCE = 8
 # One more second than glibc takes to ask again where a nameserver has not answered.
 _RESOLVE_S = 6.0
 _STRANGER = "a stranger"
@@ -103,8 +103,7 @@ class Explorer:
     def _resolve(self, questions: Iterable[Question]) -> dict[tuple[str, str], Resolution]:
         """Resolve the names that are asked for; what is found, by source and name."""
         wanted: dict[str, dict[str, None]] = {}
-        # Those first that should be found: others may take all the time that there is.
-        for question in sorted(questions, key=lambda question: question.expected is not Outcome.CONNECTED):
+        for question in sorted(questions, key=_likely_lateness):
             if question.way is Way.NAME:
                 wanted.setdefault(question.source.name, {})[question.destination.known_as] = None
         found = look_up(
@@ -137,6 +136,11 @@ class Explorer:
             return icmp(vantage, target.address)
         kind = tcp if target.protocol is Protocol.TCP else udp
         return kind(vantage, target.address, target.port)
+
+
+def _likely_lateness(question: Question) -> tuple[bool, bool]:
+    """Names of a network of one's own come first: where the outside gives no answer, that may take all the time."""
+    return question.source.network != question.destination.network, question.expected is not Outcome.CONNECTED
 
 
 def _name(question: Question) -> tuple[str, str]:
