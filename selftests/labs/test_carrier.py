@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 from typing import Any
@@ -89,6 +90,8 @@ def _pair(lab: Lab) -> tuple[int, int]:
 
 def test_packets_are_carried_where_there_is_a_way(lab: Lab, host: Machine) -> None:
     _pair(lab)
+    # Whoever it came to would answer.
+    lab["host2"].netlink.equip(_DEVICE, [IPv4Interface("10.109.3.1/32")])
 
     assert _ping(host, "10.109.2.1") is Outcome.CONNECTED
     assert _ping(lab["host2"], "10.109.1.1") is Outcome.CONNECTED
@@ -116,10 +119,10 @@ def test_carrier_ends_with_its_worker(lab: Lab, host: Machine) -> None:
     carrier = _until_it_runs(host)
     (worker,) = (process.parent for process in processes(host) if process.pid == carrier)
 
-    host.kill(worker)
+    host.agent.call("signal", pid=worker, signal=int(signal.SIGKILL))
 
-    until(lambda: not _carriers(host), what="the carrier to end", timeout_s=_ENDED_S)
     until(lambda: _is_replaced(host, worker), what="another worker", timeout_s=_ENDED_S)
+    until(lambda: not _carriers(host), what="the carrier to end", timeout_s=_ENDED_S)
     assert _has_device(host)
     _carry(host, {"10.109.2.0/24": lab["host2"].address})
     assert _ping(host, "10.109.2.1") is Outcome.CONNECTED
