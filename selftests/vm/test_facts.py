@@ -118,6 +118,7 @@ def test_facts_that_only_such_a_kernel_can_exercise_conform(equipped: VirtualMac
     assert verdicts == dict.fromkeys(_FACTS, ("conforms", ""))
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(_RUN_S)
 def test_their_sabotages_are_noticed(equipped: VirtualMachine) -> None:
     # Its name begins with that of another, which alone would select both.
@@ -126,6 +127,7 @@ def test_their_sabotages_are_noticed(equipped: VirtualMachine) -> None:
     assert _killed(lines) == set(_FACTS)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(_RUN_S)
 def test_fact_that_needs_a_newer_engine_as_well_conforms(equipped: VirtualMachine, newer: str) -> None:
     lines = _netfacts(equipped, "run", _OF_NEWER, engine=newer)
@@ -133,6 +135,7 @@ def test_fact_that_needs_a_newer_engine_as_well_conforms(equipped: VirtualMachin
     assert _verdicts(lines) == {_OF_NEWER: ("conforms", "")}
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(_RUN_S)
 def test_its_sabotages_are_noticed_on_that_engine(equipped: VirtualMachine, newer: str) -> None:
     lines = _netfacts(equipped, "sabotage", _OF_NEWER, engine=newer)
