@@ -62,7 +62,7 @@ def test_ci_runs_everything_and_fails_where_anything_fails(folder: Path, failing
         "-e lint",
         "-e types",
         "-e selftests",
-        "-e vm",
+        "-e vm -- selftests/vm -m not nightly",
         "-e upgrade -- --from debian:bookworm --to debian:forky",
         "-- --engine debian:trixie --shuffle 5",
         "-e sabotage -- --engine debian:forky --shard 1/3",
