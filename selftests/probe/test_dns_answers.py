@@ -32,7 +32,7 @@ class Server:
 
     answer: Callable[[bytes], bytes]
 
-    def submit(self, op: str, *, net: str, probes: list[dict[str, Any]]) -> Future[Any]:
+    def submit(self, op: str, *, net: str, probes: list[dict[str, Any]], at_once: int) -> Future[Any]:
         """Answer at once."""
         (probe,) = probes
         reply: Future[Any] = Future()
