@@ -16,8 +16,8 @@ from netfacts.topology import Host, Network
 from netfacts.verdict import equal, seen, source_is
 
 _PORT = 8080
-# A container asks for a neighbour's MAC three times, a second apart, before it gives up.
-_NO_ANSWER_S = 5.0
+# A container asks for a neighbour's MAC three times, a second apart, before it gives up; longer on emulated machines.
+_NO_ANSWER_S = 10.0
 
 
 @pytest.mark.own_segment
@@ -41,8 +41,8 @@ def test_network_without_parent_has_a_dummy_and_is_closed(host: Host, client: Va
         during = _dummies(host)
         (among,) = ask(tcp(other.vantage, box.address, _PORT))
         apart = ask(
-            tcp(client, box.address, _PORT),
-            tcp(host.vantage, box.address, _PORT),
+            tcp(client, box.address, _PORT, timeout_s=_NO_ANSWER_S),
+            tcp(host.vantage, box.address, _PORT, timeout_s=_NO_ANSWER_S),
             tcp(box.vantage, client.machine.address, listener.port, timeout_s=_NO_ANSWER_S),
         )
         claim.show("ip -d link show type dummy", output(host.vantage, "ip", "-d", "link", "show", "type", "dummy"))
