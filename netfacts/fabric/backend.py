@@ -102,6 +102,11 @@ def _lease(machine: Machine, config: Config, store: Store) -> Lease:
     raise LabError(f"no subnet of {config.network} is left", where=machine.name)
 
 
+def has_route(machine: Machine, subnet: IPv4Network) -> bool:
+    """Say whether a machine's kernel has a route to a subnet; read without asking the machine."""
+    return f"\t{hex_of(subnet)}\t" in (machine.text("/proc/1/net/route") or "")
+
+
 def hex_of(subnet: IPv4Network) -> str:
     """Give a subnet as /proc/net/route has it between tabs."""
     return subnet.network_address.packed[::-1].hex().upper()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from netfacts.engine.program import Unpacked, start
-from netfacts.fabric.backend import Backend, Node, hex_of
+from netfacts.fabric.backend import Backend, Node, has_route
 from netfacts.lab import Machine
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError, NetfactsError
@@ -115,13 +115,8 @@ class Bgp(Backend):
 
 def _await_routes(machine: Machine, wanted: Sequence[IPv4Network]) -> None:
     """Raises: LabError where the machine's kernel has no route to one of these in time."""
-
-    def there() -> bool:
-        table = machine.text("/proc/1/net/route") or ""
-        return all(f"\t{hex_of(subnet)}\t" in table for subnet in wanted)
-
     until(
-        there,
+        lambda: all(has_route(machine, subnet) for subnet in wanted),
         what=f"{machine.name} to learn the routes to {', '.join(map(str, wanted))}",
         timeout_s=_LEARNT_S,
         error=lambda attempted: LabError(attempted, where=machine.name, returned=_log_tail(machine)),

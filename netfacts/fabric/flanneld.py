@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from netfacts.fabric.backend import Backend, Node, hex_of
+from netfacts.fabric.backend import Backend, Node, has_route
 from netfacts.fabric.hostgw import HostGateway, are_neighbours
 from netfacts.fabric.lease import Config, Lease
 from netfacts.fabric.store import Store
@@ -115,7 +115,7 @@ class Flanneld(Backend):
         if self.name == Udp.name:
             # All of the network is led to its device at once; the rest it keeps to itself.
             return f"Subnet added: {subnet}" in (machine.text(self._log) or "")
-        return f"\t{hex_of(subnet)}\t" in (machine.text("/proc/1/net/route") or "")
+        return has_route(machine, subnet)
 
     def halt(self, machine: Machine) -> None:
         """See `Backend`."""
