@@ -94,10 +94,11 @@ def _survivors(record: Record) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for line in record.sabotages:
         if line.tried and not line.killed:
-            said = f"✗ {line.fact} survived: {line.sabotage or line.reason} → {line.turned or 'never run'}"
+            first = line.reason.partition("\n")[0]
+            said = f"✗ {line.fact} survived: {line.sabotage or first} → {line.turned or 'never run'}"
             parts.append(Text(visible(said), style="bold red"))
             if line.sabotage and line.reason:
-                parts.append(Padding(Text(visible(line.reason).splitlines()[0], style="dim"), (0, 0, 0, 2)))
+                parts.append(Padding(Text(visible(first), style="dim"), (0, 0, 0, 2)))
     return [Text(), *parts] if parts else []
 
 

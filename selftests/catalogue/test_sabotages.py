@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from netfacts.catalogue import load
 from netfacts.catalogue.sabotages import SUITES, Sabotage, read_sabotages
 from netfacts.model.errors import UsageError
+from netfacts.model.fact import engine_version
+from netfacts.model.verdict import Expected
 
 SUITE = """\
 from fixtures.sabotage import flags, strike, tamper
@@ -57,6 +60,20 @@ def test_read_are_just_those_that_importing_registers() -> None:
 
 def test_every_fact_has_a_sabotage_and_every_sabotage_a_fact() -> None:
     assert set(read_sabotages()) == {fact.id for fact in load()}
+
+
+@pytest.mark.parametrize("engine", ["20.10.24", "23.0.6", "24.0.9", "25.0.6", "26.1.5", "27.5.1", "28.5.2", "29.0.0"])
+def test_every_fact_has_a_sabotage_for_every_engine_that_it_is_of(engine: str) -> None:
+    version, sabotages = engine_version(engine), read_sabotages()
+
+    bare = [
+        fact.id
+        for fact in load()
+        if fact.expectation(version).outcome is not Expected.ABSENT
+        and not any(version in SpecifierSet(one.engines) for one in sabotages[fact.id])
+    ]
+
+    assert bare == []
 
 
 def test_all_kinds_are_read(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def _(stage: Stage) -> None:
 
 
 @strike("dns.internal-no-forward", "the host's nameserver falls silent", engines="<23.0.11")
+@strike("dns.internal-no-forward", "the host's nameserver falls silent", engines=">=24,<25.0.5")
 def _(stage: Stage) -> None:
     stage.host.engine.run("iptables -I INPUT -i lo -p udp --dport 53 -j DROP")
 
