@@ -1,7 +1,8 @@
 """Carriers: what stands between a TUN device and a UDP socket, as the daemon of Flannel's udp backend does.
 
 A packet that the kernel hands to the device is sent, as it is, in a datagram to the host behind which its destination
-is; what comes in a datagram is handed to the kernel. A carrier is a child of its worker with blocking descriptors.
+is; what comes in a datagram is handed to the kernel. A carrier is a child of its worker: it blocks in `poll`, which
+would hold up all else that a worker does.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ class Carriers:
             fcntl.ioctl(device, _TUNSETIFF, struct.pack("16sH22x", args["device"].encode(), _IFF_TUN | _IFF_NO_PI))
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
                 sock.bind((args["address"], args["port"]))
+                pid = child.fork(lambda: _carry(device, sock, args["port"], ways), keep=(device, sock.fileno()))
                 # Its addresses and routes are to outlive this carrier: it may be followed by another.
                 fcntl.ioctl(device, _TUNSETPERSIST, 1)
-                pid = child.fork(lambda: _carry(device, sock, args["port"], ways), keep=(device, sock.fileno()))
         finally:
             os.close(device)
         number = next(self._numbers)

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from netfacts.cli.own_lab import ended_by_signals, installed, lab_of, wait_for_the_end
 from netfacts.engine import KINDS
+from netfacts.engine.source import PATH
 from netfacts.lab.kept import KeptLab, KeptMachine, announced, end, kept
 from netfacts.model.errors import UsageError
 from netfacts.model.record import now
@@ -29,8 +30,8 @@ _HOW_TO_GET_ONE = (
     "`netfacts lab up` builds one, and `netfacts run --keep-lab -k FACT` keeps one where a check deviates,"
     " as long as that run goes on"
 )
-# As a login would have them, whatever the caller's are.
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# One that hangs is what somebody may want to look into.
+_ASKED_S = 5
 _INHERITED = ("TERM", "LANG", "LC_ALL", "COLORTERM")
 
 _Machine = typer.Argument("", metavar="[MACHINE]", help="A machine of the lab.", show_default="the first, a host")
@@ -53,8 +54,8 @@ def up(hosts: int = _Hosts, routed: bool = _Routed, engine: str = _Spec, swarm: 
     """Build a lab with engines, and keep it until Ctrl-C or `netfacts lab down`."""
     spec = lab_of(hosts, routed=routed)
     console = Console()
-    installation, _ = installed(engine, console=console)
     with ended_by_signals():
+        installation, _ = installed(engine, console=console)
         began = time.perf_counter()
         with contextlib.closing(LiveLab(spec, installation)) as live:
             if swarm:
@@ -62,7 +63,8 @@ def up(hosts: int = _Hosts, routed: bool = _Routed, engine: str = _Spec, swarm: 
             took_s = time.perf_counter() - began
             version = next(iter(live.engines.values())).info.version
             lab = KeptLab(pid=os.getpid(), shape=spec.name, engine=version, since=now(), machines=live.entrances())
-            with announced(lab):
+            # Once others can find it, its end is what is waited for.
+            with contextlib.suppress(KeyboardInterrupt), announced(lab):
                 _say(f"{spec.name}, {count(len(live.engines), 'engine')} {version}: up in {took_s:.1f} s")
                 console.print(_machines(live))
                 _say(f"enter it from another terminal:  netfacts lab shell --engine {lab.machines[0].name}")
@@ -204,7 +206,9 @@ def _started_since(machine: KeptMachine, name: str) -> int:
     if not machine.socket:
         return 0
     try:
-        api = docker.APIClient(base_url=f"unix:///proc/{machine.pid}/root{machine.socket}", version="auto")
+        api = docker.APIClient(
+            base_url=f"unix:///proc/{machine.pid}/root{machine.socket}", version="auto", timeout=_ASKED_S
+        )
         return int(api.inspect_container(name)["State"]["Pid"])
     except (docker.errors.DockerException, requests.exceptions.RequestException, LookupError, ValueError):
         return 0
@@ -213,7 +217,7 @@ def _started_since(machine: KeptMachine, name: str) -> int:
 def _environment(machine: KeptMachine) -> Mapping[str, str]:
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     docker = {"DOCKER_HOST": f"unix://{machine.socket}"} if machine.socket else {}
-    return {"PATH": machine.path or _PATH, "HOME": "/root", **docker, **inherited}
+    return {"PATH": machine.path or PATH, "HOME": "/root", **docker, **inherited}
 
 
 def _require_root() -> None:

@@ -97,12 +97,12 @@ def matrix(
     spec = apart(lab_of(hosts, routed=routed))
     orders = [_order(words, [machine.name for machine in spec.machines]) for words in change]
     console = Console()
-    installation, missing = installed(engine, console=console)
-    if Kind.OVERLAY in kinds and "vxlan" in missing:
-        raise UsageError("an overlay needs VXLAN", remedy=missing["vxlan"])
-    folder = (out or new_folder("matrix-")).resolve()
     known = catalogue.load()
     with ended_by_signals():
+        installation, missing = installed(engine, console=console)
+        if Kind.OVERLAY in kinds and "vxlan" in missing:
+            raise UsageError("an overlay needs VXLAN", remedy=missing["vxlan"])
+        folder = (out or new_folder("matrix-")).resolve()
         clock = Clock()
         with contextlib.ExitStack() as stack:
             stack.enter_context(neighbours((hosts + containers + 1) ** 2))

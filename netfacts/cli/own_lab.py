@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -65,8 +64,7 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def wait_for_the_end() -> None:
-    """Wait for Ctrl-C or SIGTERM, inside `ended_by_signals`."""
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            signal.pause()
+def wait_for_the_end() -> Never:
+    """Wait for Ctrl-C or SIGTERM, inside `ended_by_signals`. Raises: KeyboardInterrupt."""
+    while True:
+        signal.pause()

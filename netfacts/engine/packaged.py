@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from netfacts.model.errors import EngineError
 _ROOT = "root"
 # Less than a check may take: it is a check that waits for it.
 _UNPACKED_S = 200.0
+_LEAST_S = 10.0
 # What no program of these packages reads; perl comes with packages' scripts, which are not run.
 _WITHOUT = (
     "/usr/share/doc/*",
@@ -101,6 +103,7 @@ def obtain(wanted: Packaged, *, fresh: bool = False, progress: Progress = quiet)
     Raises: EngineError with the end of what the tools said; UsageError where mmdebstrap is missing.
     """
     distribution, _, suite = own_suite().partition(":")
+    began = time.monotonic()
 
     def make(partial: Path) -> Content:
         packages = unpack(
@@ -113,7 +116,8 @@ def obtain(wanted: Packaged, *, fresh: bool = False, progress: Progress = quiet)
             progress=progress,
             without=wanted.without,
             recommended=False,
-            timeout_s=_UNPACKED_S,
+            # Who has waited for another netfacts, and now finds that this had no success, has waited for the mirror.
+            timeout_s=max(_LEAST_S, _UNPACKED_S - (time.monotonic() - began)),
         )
         progress(Step(f"{wanted.spec}: preparing"))
         wanted.complete(partial / _ROOT)

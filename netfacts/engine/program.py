@@ -14,8 +14,8 @@ from pathlib import Path
 from netfacts.engine.packaged import Kept, Packaged, held, obstacle
 from netfacts.engine.source import PATH
 from netfacts.engine.unpack import merge_usr
+from netfacts.lab.daemon import Daemon
 from netfacts.lab.machine import Machine
-from netfacts.model.errors import LabError, ProbeError
 
 __all__ = ["BIRD", "ETCD", "PROGRAMS", "Program", "Unpacked", "obstacle", "ready", "start"]
 
@@ -72,20 +72,22 @@ def start(
     *,
     log: str,
     environment: Mapping[str, str] | None = None,
-) -> int:
-    """Start a program in a machine, and give its PID there. It ends with the machine.
+) -> Daemon:
+    """Start a program in a machine.
 
     It has a root of its own, of which the machine's /run, /tmp, /proc, /sys and /dev are part; what it writes elsewhere
     nobody else sees. `log` is a file of the machine's, to which what it prints is added; `environment` are further
     variables.
 
-    Raises: LabError where it can't be started; OffLimits where the machine is somebody's.
+    Undo: see `Daemon`. Raises: LabError where it can't be started; OffLimits where the machine is somebody's.
     """
-    name = f"program-{unpacked.program.name}-{next(_NUMBERS)}"
-    env = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C", **(environment or {})}
-    try:
-        said = machine.agent.call("spawn", argv=list(argv), env=env, log=log, root=str(unpacked.root), name=name)
-    except ProbeError as error:
-        raise LabError(f"could not start {argv[0]}", where=machine.name, returned=error.returned) from None
-    pid: int = said["pid"]
-    return pid
+    root_name = f"program-{unpacked.program.name}-{next(_NUMBERS)}"
+    return Daemon(
+        machine,
+        argv,
+        release=f"{unpacked.program.package} {unpacked.version}",
+        environment={"PATH": PATH, "HOME": "/root", "LC_ALL": "C", **(environment or {})},
+        log=log,
+        root=str(unpacked.root),
+        root_name=root_name,
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from netfacts.engine import packaged
 from netfacts.engine.packaged import Packaged
+from netfacts.engine.source import PATH
 from netfacts.engine.unpack import merge_usr
 from netfacts.model.errors import EngineError
 from netfacts.run import run
@@ -27,7 +28,6 @@ _SOURCES = Path(__file__).parent / "images"
 _RECIPES = (Path(__file__), Path(packaged.__file__))
 _RUN_S = 60.0
 _APPLETS = ("cat", "env", "hostname", "ls", "ping", "sh", "sleep")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _run(root: Path, *argv: str, text: str = "") -> None:
     Raises: EngineError.
     """
     apart = ("unshare", "--net", "--ipc", "--mount", "--pid", "--fork", "--kill-child")
-    done = run([*apart, "chroot", str(root), *argv], timeout_s=_RUN_S, env={"PATH": _PATH, "LC_ALL": "C"}, text=text)
+    done = run([*apart, "chroot", str(root), *argv], timeout_s=_RUN_S, env={"PATH": PATH, "LC_ALL": "C"}, text=text)
     done.checked(f"could not run {argv[0]} to prepare an image", EngineError)
 
 
@@ -140,7 +140,7 @@ FLASK_REDIS = Application(
     "flask-redis",
     main="redis-server",
     packages=("python3", "python3-flask", "python3-redis", "redis-server", "busybox"),
-    changes=(f"ENV PATH={_PATH}", "WORKDIR /app", "EXPOSE 5000", "EXPOSE 6379", 'CMD ["python3", "app.py"]'),
+    changes=(f"ENV PATH={PATH}", "WORKDIR /app", "EXPOSE 5000", "EXPOSE 6379", 'CMD ["python3", "app.py"]'),
     prepare=_prepare_flask,
     omitted=("/usr/lib/python3*/lib2to3/*", "/usr/lib/python3*/pydoc_data/*"),
 )
@@ -148,7 +148,7 @@ MARIADB = Application(
     "mariadb",
     main="mariadb-server-core",
     packages=("mariadb-server-core", "mariadb-client-core", "busybox"),
-    changes=(f"ENV PATH={_PATH}", "EXPOSE 3306", 'CMD ["mariadbd"]'),
+    changes=(f"ENV PATH={PATH}", "EXPOSE 3306", 'CMD ["mariadbd"]'),
     prepare=_prepare_mariadb,
     omitted=(
         "/usr/bin/innochecksum",

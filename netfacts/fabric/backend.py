@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,34 +38,14 @@ class Backend(ABC):
     """What Flannel or Calico calls it."""
     device: str = ""
     """The interface that each host gets for it, "" for none."""
-    overhead_bytes: ClassVar[int] = 0
-    """By how much containers' MTU is less than that of the hosts' interfaces."""
-    maker: str = "netfacts' own emulation"
+    maker: str
     """Who carries the packets."""
 
+    @abstractmethod
     def join(self, machine: Machine, config: Config, store: Store) -> Node:
         """Lease a subnet for a host, and make on it what there is besides routes.
 
         Raises: LabError where the store does not answer, or there is no subnet left; nothing is left on the host then.
-        """
-        lease = _lease(machine, config, store)
-        node = Node(machine, lease, machine.netlink.mtu(machine.interface()) - self.overhead_bytes)
-        try:
-            data = self.open(machine, lease.subnet)
-            if not data:
-                return node
-            lease = msgspec.structs.replace(lease, data=data)
-            store.put(config.key_of(lease.subnet), lease.encode())
-        except NetfactsError:
-            self.close(node, ())
-            raise
-        return replace(node, lease=lease)
-
-    @abstractmethod
-    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
-        """Make on a host what there is besides routes; gives what other hosts have to know of it.
-
-        Raises: LabError.
         """
 
     @abstractmethod
@@ -93,10 +74,48 @@ class Backend(ABC):
         return
 
 
+class Emulated(Backend):
+    """A backend that netfacts lays itself."""
+
+    overhead_bytes: ClassVar[int] = 0
+    """By how much containers' MTU is less than that of the hosts' interfaces."""
+    maker = "netfacts' own emulation"
+
+    def join(self, machine: Machine, config: Config, store: Store) -> Node:
+        """See `Backend`."""
+        lease = _lease(machine, config, store)
+        node = Node(machine, lease, machine.netlink.mtu(machine.interface()) - self.overhead_bytes)
+        try:
+            data = self.open(node)
+            if not data:
+                return node
+            lease = msgspec.structs.replace(lease, data=data)
+            store.put(config.key_of(lease.subnet), lease.encode())
+        except NetfactsError:
+            # Why it could not join is what is to be told.
+            with contextlib.suppress(NetfactsError):
+                self.close(node, ())
+            raise
+        return replace(node, lease=lease)
+
+    @abstractmethod
+    def open(self, node: Node) -> dict[str, str | int]:
+        """Make on a host what there is besides routes; gives what other hosts have to know of it.
+
+        Raises: LabError.
+        """
+
+
 def _lease(machine: Machine, config: Config, store: Store) -> Lease:
-    """Take the first subnet that nobody has, as the store says: it lets one host alone create a key."""
-    for subnet in config.subnets():
-        lease = Lease(subnet=subnet, address=IPv4Address(machine.address), backend=config.backend)
+    """Take the subnet that a host has already, else the first that nobody has: the store lets one host create a key."""
+    address = IPv4Address(machine.address)
+    leases = [Lease.decode(key, value) for key, value in store.keys(config.leases, machine).items()]
+    for lease in leases:
+        if lease.address == address:
+            return msgspec.structs.replace(lease, data={})
+    taken = {lease.subnet for lease in leases}
+    for subnet in filter(lambda subnet: subnet not in taken, config.subnets()):
+        lease = Lease(subnet=subnet, address=address, backend=config.backend)
         if store.create(machine, config.key_of(subnet), lease.encode()):
             return lease
     raise LabError(f"no subnet of {config.network} is left", where=machine.name)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from netfacts.engine.program import Unpacked, start
-from netfacts.fabric.backend import Backend, Node, has_route
+from netfacts.fabric.backend import Emulated, Node, has_route
 from netfacts.lab import Machine
+from netfacts.lab.daemon import Daemon
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError, NetfactsError
 
@@ -44,7 +45,7 @@ protocol bgp to_{name} {{
 """
 
 
-class Bgp(Backend):
+class Bgp(Emulated):
     """BIRD on each host and on the router."""
 
     name = "bgp"
@@ -57,7 +58,7 @@ class Bgp(Backend):
         self.maker = f"BIRD {bird.version}"
         self._bird = bird
         self._router = router
-        self._running: dict[str, int] = {}
+        self._running: dict[str, Daemon] = {}
         sessions = [
             _session(host.name, _neighbour(router, host), host.address, role="rr client;", told="RTS_BGP")
             for host in hosts
@@ -68,31 +69,31 @@ class Bgp(Backend):
             self.end()
             raise
 
-    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
-        """See `Backend`."""
-        own = f"protocol static {{ ipv4; route {subnet} unreachable; }}\n"
+    def open(self, node: Node) -> dict[str, str | int]:
+        """See `Emulated`."""
+        machine = node.machine
+        own = f"protocol static {{ ipv4; route {node.lease.subnet} unreachable; }}\n"
         gateway = _neighbour(self._router, machine)
         self._start(machine, own + _session("router", machine.address, gateway, told="RTS_STATIC"))
         return {}
 
     def connect(self, node: Node, peers: Sequence[Node]) -> None:
         """See `Backend`. Waits until the host has heard of all peers, and the router of the host."""
-        _await_routes(node.machine, [peer.lease.subnet for peer in peers])
-        _await_routes(self._router, [node.lease.subnet])
+        self._await_routes(node.machine, [peer.lease.subnet for peer in peers])
+        self._await_routes(self._router, [node.lease.subnet])
 
     def halt(self, machine: Machine) -> None:
         """See `Backend`. BIRD takes leave of its neighbours and takes its routes from the kernel."""
-        if machine.name not in self._running:
-            return
-        pid = self._running.pop(machine.name)
-        if not machine.terminate(pid, timeout_s=_STOPPED_S):
-            raise LabError("BIRD did not stop", where=machine.name, returned=_log_tail(machine))
+        if daemon := self._running.pop(machine.name, None):
+            daemon.stop(timeout_s=_STOPPED_S)
 
     def close(self, node: Node, peers: Sequence[Node]) -> None:
         """See `Backend`. One that was killed has left its routes."""
-        self.halt(node.machine)
-        for peer in peers:
-            node.machine.netlink.unroute(str(peer.lease.subnet))
+        try:
+            self.halt(node.machine)
+        finally:
+            for peer in peers:
+                node.machine.netlink.unroute(str(peer.lease.subnet))
 
     def end(self) -> None:
         """See `Backend`."""
@@ -100,27 +101,22 @@ class Bgp(Backend):
 
     def _start(self, machine: Machine, protocols: str) -> None:
         text = _COMMON.format(address=machine.address) + protocols
+        # One that was killed has left its socket, by which the next seems to be there at once.
+        machine.execute(["rm", "-f", _CONTROL, LOG]).checked("could not remove what a BIRD has left", LabError)
         machine.agent.call("write", path=_CONFIG, text=text)
         argv = ["bird", "-f", "-c", _CONFIG, "-s", _CONTROL]
-        self._running[machine.name] = pid = start(machine, self._bird, argv, log=LOG)
-        end = machine.agent.submit("wait", pid=pid, timeout_s=_LEARNT_S)
+        daemon = start(machine, self._bird, argv, log=LOG)
+        daemon.await_ready(lambda: machine.exists(_CONTROL), what="BIRD to listen", timeout_s=_LEARNT_S)
+        self._running[machine.name] = daemon
 
-        def listens() -> bool:
-            if end.done():
-                raise LabError("BIRD ended at once", where=machine.name, returned=_log_tail(machine))
-            return machine.exists(_CONTROL)
-
-        until(listens, what=f"BIRD on {machine.name} to start", timeout_s=_LEARNT_S)
-
-
-def _await_routes(machine: Machine, wanted: Sequence[IPv4Network]) -> None:
-    """Raises: LabError where the machine's kernel has no route to one of these in time."""
-    until(
-        lambda: all(has_route(machine, subnet) for subnet in wanted),
-        what=f"{machine.name} to learn the routes to {', '.join(map(str, wanted))}",
-        timeout_s=_LEARNT_S,
-        error=lambda attempted: LabError(attempted, where=machine.name, returned=_log_tail(machine)),
-    )
+    def _await_routes(self, machine: Machine, wanted: Sequence[IPv4Network]) -> None:
+        """Raises: LabError where the machine's kernel has no route to one of these in time."""
+        until(
+            lambda: all(has_route(machine, subnet) for subnet in wanted),
+            what=f"{machine.name} to learn the routes to {', '.join(map(str, wanted))}",
+            timeout_s=_LEARNT_S,
+            error=self._running[machine.name].failure,
+        )
 
 
 def _session(name: str, own: str, other: str, *, told: str, role: str = "") -> str:
@@ -130,7 +126,3 @@ def _session(name: str, own: str, other: str, *, told: str, role: str = "") -> s
 def _neighbour(router: Machine, host: Machine) -> str:
     """Give the router's address on a host's segment."""
     return str(router.lab.address(router.name, segment=host.spec.ports[0].segment))
-
-
-def _log_tail(machine: Machine, lines: int = 10) -> str:
-    return "\n".join((machine.text(LOG) or "").splitlines()[-lines:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -12,13 +12,20 @@ from netfacts.fabric.lease import Config, Lease
 from netfacts.fabric.store import Store
 from netfacts.lab import Machine
 from netfacts.model.errors import NetfactsError
+from netfacts.model.lab import MOST_HOSTS
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+# Each thread that has spoken netlink to a machine keeps a socket in it until the machine ends: they are to be few.
+_POOL = ThreadPoolExecutor(MOST_HOSTS, thread_name_prefix="fabric")
+
 
 class Fabric:
-    """Hosts whose containers' addresses are routed between them. Undo: `close`, or the end of its machines."""
+    """Hosts whose containers' addresses are routed between them.
+
+    Undo: `close`, or the end of its machines. Leases stay in the store until another fabric of its name is laid.
+    """
 
     def __init__(self, config: Config, backend: Backend, store: Store) -> None:
         """Write its configuration into the store; no host is part of it yet.
@@ -30,6 +37,8 @@ class Fabric:
         self.nodes: dict[str, Node] = {}
         self._store = store
         try:
+            # Hosts of a fabric of this name that was before have left it, and its leases would stay for a day.
+            store.remove(f"{config.prefix}/")
             store.put(config.key, config.encode())
         except NetfactsError:
             # What it has made already on machines that are no hosts.
@@ -60,7 +69,7 @@ class Fabric:
 
         Raises: LabError where it does not answer, or holds something else.
         """
-        found = self._store.keys(f"{self.config.prefix}/subnets/")
+        found = self._store.keys(self.config.leases)
         return [Lease.decode(key, value) for key, value in found.items()]
 
     def __getitem__(self, name: str) -> Node:
@@ -86,5 +95,6 @@ def _each(those: Sequence[T], job: Callable[[T], R]) -> list[R]:
 
 def _ended(those: Sequence[T], job: Callable[[T], R]) -> list[Future[R]]:
     """Do something to all at once, and give how each of them has ended."""
-    with ThreadPoolExecutor(max(1, len(those))) as pool:
-        return [pool.submit(job, one) for one in those]
+    futures = [_POOL.submit(job, one) for one in those]
+    wait(futures)
+    return futures

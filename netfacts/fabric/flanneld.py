@@ -5,11 +5,13 @@ Source: https://github.com/flannel-io/flannel/blob/v0.26.7/Documentation/configu
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from functools import cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from netfacts.engine.source import PATH
 from netfacts.fabric.backend import Backend, Node, has_route
 from netfacts.fabric.hostgw import HostGateway, are_neighbours
 from netfacts.fabric.lease import Config, Lease
@@ -17,9 +19,9 @@ from netfacts.fabric.store import Store
 from netfacts.fabric.udp import Udp
 from netfacts.fabric.vxlan import Vxlan
 from netfacts.lab import Machine
-from netfacts.lab.agent import Reply
+from netfacts.lab.daemon import Daemon
 from netfacts.lab.wait import until
-from netfacts.model.errors import LabError, ProbeError
+from netfacts.model.errors import LabError, NetfactsError
 from netfacts.run import run
 
 _EMULATED = {one.name: one for one in (HostGateway, Vxlan, Udp)}
@@ -28,7 +30,6 @@ _LEASED_S = 10.0
 _KNOWN_S = 20.0
 _STOPPED_S = 10.0
 _VERSION_S = 10.0
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def installed() -> str:
@@ -44,7 +45,7 @@ class Flanneld(Backend):
         self.name = name
         self.device = _EMULATED[name].device
         self.maker = f"flanneld {_version(installed())}"
-        self._running: dict[str, int] = {}
+        self._running: dict[str, Daemon] = {}
 
     def join(self, machine: Machine, config: Config, store: Store) -> Node:
         """See `Backend`. Waits for the daemon to have a lease; where it gets none it is ended."""
@@ -60,25 +61,18 @@ class Flanneld(Backend):
             "-ip-masq=false",
             "-iptables-forward-rules=false",
         ]
-        call = machine.agent.call
         machine.execute(["mkdir", "-p", folder]).checked("could not make a folder for flanneld", LabError)
         try:
             # Nothing of the caller's environment: it may hold options of flanneld's.
-            spawned = call("spawn", argv=argv, env={"PATH": _PATH}, log=self._log, root="", name="flanneld")
-        except ProbeError as error:
-            raise LabError("could not start flanneld", where=machine.name, returned=error.returned) from None
-        self._running[machine.name] = pid = spawned["pid"]
-        end = machine.agent.submit("wait", pid=pid, timeout_s=_LEASED_S)
-        try:
-            until(
-                lambda: self._has_leased(machine, end),
-                what="flanneld to lease a subnet",
-                timeout_s=_LEASED_S,
-                error=lambda attempted: self._failure(machine, attempted),
-            )
+            daemon = Daemon(machine, argv, release=self.maker, environment={"PATH": PATH}, log=self._log)
+            says = f"{folder}/subnet.env"
+            daemon.await_ready(lambda: machine.exists(says), what="flanneld to lease a subnet", timeout_s=_LEASED_S)
+            self._running[machine.name] = daemon
             return self._read(machine)
-        except LabError:
-            self._clear(machine)
+        except NetfactsError:
+            # Why it could not join is what is to be told.
+            with contextlib.suppress(NetfactsError):
+                self._clear(machine)
             raise
 
     def _read(self, machine: Machine) -> Node:
@@ -92,15 +86,6 @@ class Flanneld(Backend):
         lease = Lease(subnet=subnet, address=IPv4Address(machine.address), backend=self.name)
         return Node(machine, lease, mtu_bytes)
 
-    def _has_leased(self, machine: Machine, end: Reply) -> bool:
-        if end.done() and (status := end.result()["exit"]) is not None:
-            raise self._failure(machine, f"flanneld ended with status {status}")
-        return machine.exists(f"{self._folder}/subnet.env")
-
-    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:  # noqa: ARG002
-        """See `Backend`. The daemon has done so."""
-        return {}
-
     def connect(self, node: Node, peers: Sequence[Node]) -> None:
         """See `Backend`. Waits until the daemon knows the peers, as far as it can know a way to them."""
         known = [peer for peer in peers if self.name != HostGateway.name or are_neighbours(node, peer)]
@@ -108,7 +93,7 @@ class Flanneld(Backend):
             lambda: all(self._knows(node.machine, peer.lease.subnet) for peer in known),
             what=f"flanneld on {node.name} to know the other hosts",
             timeout_s=_KNOWN_S,
-            error=lambda attempted: self._failure(node.machine, attempted),
+            error=self._running[node.name].failure,
         )
 
     def _knows(self, machine: Machine, subnet: IPv4Network) -> bool:
@@ -119,23 +104,26 @@ class Flanneld(Backend):
 
     def halt(self, machine: Machine) -> None:
         """See `Backend`."""
-        if machine.name not in self._running:
-            return
-        pid = self._running.pop(machine.name)
-        if not machine.terminate(pid, timeout_s=_STOPPED_S):
-            raise self._failure(machine, "flanneld did not stop")
+        if daemon := self._running.pop(machine.name, None):
+            daemon.stop(timeout_s=_STOPPED_S)
 
     def close(self, node: Node, peers: Sequence[Node]) -> None:
         """See `Backend`. The daemon leaves routes and devices where they are."""
-        self._clear(node.machine)
-        for peer in peers:
-            node.machine.netlink.unroute(str(peer.lease.subnet))
+        try:
+            self._clear(node.machine)
+        finally:
+            for peer in peers:
+                node.machine.netlink.unroute(str(peer.lease.subnet))
 
     def _clear(self, machine: Machine) -> None:
-        self.halt(machine)
-        if self.device:
-            machine.netlink.remove(self.device)
-        machine.execute(["rm", "-rf", self._folder, self._log]).checked("could not remove flanneld's files", LabError)
+        try:
+            self.halt(machine)
+        finally:
+            if self.device:
+                machine.netlink.remove(self.device)
+            # By a file that is left the next one would seem to have a lease at once.
+            done = machine.execute(["rm", "-rf", self._folder, self._log])
+            done.checked("could not remove flanneld's files", LabError)
 
     @property
     def _folder(self) -> str:
@@ -144,15 +132,6 @@ class Flanneld(Backend):
     @property
     def _log(self) -> str:
         return f"{self._folder}.log"
-
-    def _failure(self, machine: Machine, attempted: str) -> LabError:
-        lines = (machine.text(self._log) or "").splitlines()
-        return LabError(
-            attempted,
-            where=f"{machine.name}, {self.maker}",
-            returned="\n".join(lines[-10:]),
-            remedy="the lines above are the end of its log",
-        )
 
 
 def is_flannels(name: str) -> bool:

@@ -17,6 +17,8 @@ def hand_over(engine: Engine, node: Node, networks: Iterable[IPv4Network], *, fl
 
     `flags` are added. Containers of before do not come back by themselves.
 
+    Undo: none; rules stay until the lab ends.
+
     Raises: EngineError with the end of its log; LabError where the firewall refuses.
     """
     lease = node.lease

@@ -6,19 +6,17 @@ Source: https://github.com/flannel-io/flannel/blob/v0.26.7/Documentation/backend
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network
 
-from netfacts.fabric.backend import Backend, Node
-from netfacts.lab import Machine
+from netfacts.fabric.backend import Emulated, Node
 
 
-class HostGateway(Backend):
+class HostGateway(Emulated):
     """Routes by way of other hosts' addresses, as far as these lie on a host's own segment."""
 
     name = "host-gw"
 
-    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:  # noqa: ARG002
-        """See `Backend`. There is nothing to make."""
+    def open(self, node: Node) -> dict[str, str | int]:  # noqa: ARG002
+        """See `Emulated`. There is nothing to make."""
         return {}
 
     def connect(self, node: Node, peers: Sequence[Node]) -> None:

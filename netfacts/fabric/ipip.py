@@ -6,13 +6,12 @@ Source: https://docs.tigera.io/calico/latest/networking/configuring/vxlan-ipip
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface
 
-from netfacts.fabric.backend import Backend, Node
-from netfacts.lab import Machine
+from netfacts.fabric.backend import Emulated, Node
 
 
-class IpInIp(Backend):
+class IpInIp(Emulated):
     """A tunnel device on each host; the way to a subnet names the host that is the other end."""
 
     name = "ipip"
@@ -20,21 +19,12 @@ class IpInIp(Backend):
     # Not tunl0, which the kernel itself makes in every namespace, without an address.
     device = "ipip.calico"
 
-    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
-        """See `Backend`."""
-        netlink = machine.netlink
-        netlink.do(
-            "link",
-            "add",
-            ifname=self.device,
-            kind="ipip",
-            ipip_local=machine.address,
-            ipip_ttl=64,
-        )
-        netlink.do(
-            "link", "set", index=netlink.index(self.device), mtu=netlink.mtu(machine.interface()) - self.overhead_bytes
-        )
-        netlink.equip(self.device, [IPv4Interface(f"{subnet.network_address}/32")])
+    def open(self, node: Node) -> dict[str, str | int]:
+        """See `Emulated`."""
+        netlink = node.machine.netlink
+        netlink.do("link", "add", ifname=self.device, kind="ipip", ipip_local=node.machine.address, ipip_ttl=64)
+        netlink.do("link", "set", index=netlink.index(self.device), mtu=node.mtu_bytes)
+        netlink.equip(self.device, [IPv4Interface(f"{node.lease.subnet.network_address}/32")])
         return {}
 
     def connect(self, node: Node, peers: Sequence[Node]) -> None:

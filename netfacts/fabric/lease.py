@@ -31,6 +31,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """The key of the configuration itself."""
         return f"{self.prefix}/config"
 
+    @property
+    def leases(self) -> str:
+        """What the keys of all leases begin with."""
+        return f"{self.prefix}/subnets/"
+
     def encode(self) -> str:
         """Give it as Flannel reads it."""
         said = {"Network": str(self.network), "SubnetLen": _SUBNET_BITS, "Backend": {"Type": self.backend}}
@@ -44,7 +49,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def key_of(self, subnet: IPv4Network) -> str:
         """Give the key of a subnet's lease."""
-        return f"{self.prefix}/subnets/{subnet.network_address}-{subnet.prefixlen}"
+        return f"{self.leases}{subnet.network_address}-{subnet.prefixlen}"
 
 
 class _Said(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):

@@ -13,17 +13,14 @@ from typing import Any
 from netfacts.engine import program
 from netfacts.engine.program import Unpacked
 from netfacts.lab import Machine, of_machine
-from netfacts.lab.agent import Reply
 from netfacts.lab.program import run_program
-from netfacts.lab.wait import until
-from netfacts.model.errors import LabError
+from netfacts.model.errors import LabError, ProbeError
 from netfacts.run import Finished
 
 _PORT, _PEERS = 2379, "http://127.0.0.1:2380"
 _READY_S = 30.0
 _STOP_S = 10.0
 _ASKED_S = 5.0
-_LINES = 15
 # etcd 3.4 refuses to run on it otherwise.
 _ARCHITECTURE = {"ETCD_UNSUPPORTED_ARCH": "arm64"} if platform.machine() == "aarch64" else {}
 # Stores that follow each other on a machine have nothing of each other's.
@@ -47,7 +44,6 @@ class Store:
         self._folder = f"/run/netfacts/{self._name}"
         self.log = f"{self._folder}.log"
         """Where it writes its log, in the machine."""
-        self.pid = 0
         self.start()
 
     @property
@@ -73,50 +69,43 @@ class Store:
             f"--initial-advertise-peer-urls={_PEERS}",
             f"--initial-cluster={self._name}={_PEERS}",
         ]
-        self.pid = program.start(self.machine, self._unpacked, argv, log=self.log, environment=_ARCHITECTURE)
-        end = self.machine.agent.submit("wait", pid=self.pid, timeout_s=_READY_S)
-        until(lambda: self._answers(end), what="etcd to answer", timeout_s=_READY_S, error=self._failure)
+        self._daemon = program.start(self.machine, self._unpacked, argv, log=self.log, environment=_ARCHITECTURE)
+        self._daemon.await_ready(self._answers, what="etcd to answer", timeout_s=_READY_S)
 
     def _options(self) -> list[str]:
         """The flag for version 2, which libkv of engines up to 20.10 speaks: etcd 3.6 has neither any more."""
         major, minor, *_ = (int(part) for part in re.findall(r"\d+", self._unpacked.version))
         return ["--enable-v2"] if (major, minor) < (3, 6) else []
 
-    def _answers(self, end: Reply) -> bool:
-        if end.done() and (status := end.result()["exit"]) is not None:
-            raise self._failure(f"etcd ended with status {status}")
+    def _answers(self) -> bool:
         # Another one could answer there until this one finds that it can't listen.
         return f", {self._name}, " in self._asked(self.machine, "member", "list").out
-
-    def _failure(self, attempted: str) -> LabError:
-        text = self.machine.read(self.log)[0] or ""
-        return LabError(
-            attempted,
-            where=f"{self.machine.name}, {self._unpacked.program.package} {self._unpacked.version}",
-            returned="\n".join(text.splitlines()[-_LINES:]),
-            remedy="the lines above are the end of its log",
-        )
 
     def stop(self) -> None:
         """Stop it in order; its keys stay.
 
         Raises: LabError if it has to be killed.
         """
-        if not self.machine.terminate(self.pid, timeout_s=_STOP_S):
-            self.machine.kill(self.pid)
-            raise self._failure(f"etcd did not stop within {_STOP_S:.0f} s")
+        self._daemon.stop(timeout_s=_STOP_S)
 
     def close(self) -> None:
         """End it, in whatever state it is, and remove its keys. Raises: LabError."""
-        self.machine.kill(self.pid)
+        self._daemon.kill()
         done = self.machine.execute(["rm", "-rf", self._folder, self.log])
         done.checked("could not remove the store's keys", LabError)
 
     # -- keys
 
-    def keys(self, prefix: str) -> dict[str, str]:
-        """Give all keys that begin with this, and their values, of version 3. Raises: LabError."""
-        return self._got(self.machine, prefix, "--prefix")
+    def keys(self, prefix: str, machine: Machine | None = None) -> dict[str, str]:
+        """Give all keys of version 3 that begin with this, and their values, as read from a machine of the lab.
+
+        Without one it is the store's own. Raises: LabError with etcdctl's words where the store does not answer there.
+        """
+        return self._got(machine or self.machine, prefix, "--prefix")
+
+    def remove(self, prefix: str) -> None:
+        """Remove all keys of version 3 that begin with this; that there are none is success. Raises: LabError."""
+        self._etcdctl(self.machine, "del", "--prefix", "--", prefix)
 
     def put(self, key: str, value: str) -> None:
         """Give a key of version 3 a value. Raises: LabError."""
@@ -163,17 +152,20 @@ class Store:
 
     def _asked(self, machine: Machine, *argv: str, text: str = "", version: int = 3) -> Finished:
         limit = "--command-timeout" if version == 3 else "--total-timeout"
-        return run_program(
-            of_machine(machine),
-            self._unpacked.root,
-            "etcdctl",
-            f"--endpoints={self.endpoint}",
-            f"{limit}={_ASKED_S:.0f}s",
-            *argv,
-            text=text,
-            environment={"ETCDCTL_API": str(version)},
-            timeout_s=2 * _ASKED_S,
-        )
+        try:
+            return run_program(
+                of_machine(machine),
+                self._unpacked.root,
+                "etcdctl",
+                f"--endpoints={self.endpoint}",
+                f"{limit}={_ASKED_S:.0f}s",
+                *argv,
+                text=text,
+                environment={"ETCDCTL_API": str(version)},
+                timeout_s=2 * _ASKED_S,
+            )
+        except ProbeError as error:
+            raise LabError("could not ask the store", where=machine.name, returned=str(error)) from None
 
 
 def _object(done: Finished) -> Mapping[str, Any]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Interface, IPv4Network
 
-from netfacts.fabric.backend import Backend, Node
+from netfacts.fabric.backend import Emulated, Node
 from netfacts.lab import Machine
 from netfacts.model.errors import LabError, ProbeError
 
 _PORT = 8285
 
 
-class Udp(Backend):
+class Udp(Emulated):
     """A TUN device on each host, and a carrier (`netfacts/agent/carrier.py`) between it and the hosts' network."""
 
     name = "udp"
@@ -26,14 +26,13 @@ class Udp(Backend):
         self._network = network
         self._carriers: dict[str, int] = {}
 
-    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
-        """See `Backend`."""
-        self._carry(machine, {})
-        netlink = machine.netlink
-        mtu = netlink.mtu(machine.interface()) - self.overhead_bytes
-        netlink.do("link", "set", index=netlink.index(self.device), mtu=mtu)
+    def open(self, node: Node) -> dict[str, str | int]:
+        """See `Emulated`."""
+        self._carry(node.machine, {})
+        netlink = node.machine.netlink
+        netlink.do("link", "set", index=netlink.index(self.device), mtu=node.mtu_bytes)
         # So the kernel sends it what is for the whole network, but for the host's own subnet.
-        netlink.equip(self.device, [IPv4Interface(f"{subnet.network_address}/{self._network.prefixlen}")])
+        netlink.equip(self.device, [IPv4Interface(f"{node.lease.subnet.network_address}/{self._network.prefixlen}")])
         return {}
 
     def connect(self, node: Node, peers: Sequence[Node]) -> None:

@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface
 
-from netfacts.fabric.backend import Backend, Node
-from netfacts.lab import Machine
+from netfacts.fabric.backend import Emulated, Node
 
 _VNI = 1
 _PORT = 8472
 
 
-class Vxlan(Backend):
+class Vxlan(Emulated):
     """A VXLAN device on each host, with an entry for each other host in its tables."""
 
     name = "vxlan"
     overhead_bytes = 50
     device = "flannel.1"
 
-    def open(self, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
-        """See `Backend`."""
+    def open(self, node: Node) -> dict[str, str | int]:
+        """See `Emulated`."""
         # Locally administered, so that it is nobody's.
         mac = f"0a:{secrets.token_bytes(5).hex(':')}"
+        machine = node.machine
         netlink, beneath = machine.netlink, machine.interface()
         netlink.do(
             "link",
@@ -34,14 +34,14 @@ class Vxlan(Backend):
             ifname=self.device,
             kind="vxlan",
             address=mac,
-            mtu=netlink.mtu(beneath) - self.overhead_bytes,
+            mtu=node.mtu_bytes,
             vxlan_id=_VNI,
             vxlan_port=_PORT,
             vxlan_learning=0,
             vxlan_local=machine.address,
             vxlan_link=netlink.index(beneath),
         )
-        netlink.equip(self.device, [IPv4Interface(f"{subnet.network_address}/32")])
+        netlink.equip(self.device, [IPv4Interface(f"{node.lease.subnet.network_address}/32")])
         return {"VNI": _VNI, "VtepMAC": mac}
 
     def connect(self, node: Node, peers: Sequence[Node]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from concurrent.futures import Future
 from ipaddress import IPv4Network
@@ -128,6 +129,9 @@ class Host:
 
     terminate = Machine.terminate
 
+    def kill(self, pid: int) -> None:
+        self.call("signal", pid=pid, signal=int(signal.SIGKILL))
+
     def call(self, op: str, **args: Any) -> dict[str, int | None]:
         self.called.append((op, args))
         if op == "spawn" and self.fails:
@@ -194,6 +198,7 @@ def test_one_that_ends_is_an_error_with_its_last_words(daemon: Flanneld) -> None
 
     assert caught.value.where == "host, flanneld 0.26.7"
     assert caught.value.returned == "I: first\nE: last words"
+    assert "signal" not in {op for op, _ in host.called}
 
 
 def test_one_that_gets_no_lease_is_ended(daemon: Flanneld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +208,7 @@ def test_one_that_gets_no_lease_is_ended(daemon: Flanneld, monkeypatch: pytest.M
     with pytest.raises(LabError, match="flanneld to lease a subnet"):
         daemon.join(cast("Machine", host), _CONFIG, _STORE)
 
-    assert host.args("signal")["pid"] == 77
+    assert host.args("signal") == {"pid": 77, "signal": signal.SIGKILL}
     assert host.removed == ["flannel.1"]
     daemon.halt(cast("Machine", host))
     assert len([op for op, _ in host.called if op == "signal"]) == 1
@@ -229,4 +234,4 @@ def test_one_that_says_less_than_a_lease_is_an_error_of_the_lab_s(daemon: Flanne
         daemon.join(cast("Machine", host), _CONFIG, _STORE)
 
     assert caught.value.returned == said.strip()
-    assert host.args("signal")["pid"] == 77
+    assert host.args("signal") == {"pid": 77, "signal": signal.SIGTERM}

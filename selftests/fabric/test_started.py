@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,11 +11,12 @@ from typing import Any, cast
 import pytest
 
 from netfacts.engine.program import BIRD, ETCD, Unpacked
-from netfacts.fabric import Store, bgp, store
+from netfacts.fabric import Lease, Node, Store, bgp
 from netfacts.fabric.bgp import Bgp
 from netfacts.lab import Machine
 from netfacts.model.errors import LabError
 from netfacts.model.lab import SHAPES
+from netfacts.run import Finished
 
 _LAB = SHAPES["fabric"]
 
@@ -28,17 +29,24 @@ class Fake:
         self.name, self.lab, self.agent = name, _LAB, self
         self.address = str(_LAB.address(name))
         self.written: list[str] = []
+        self.started: list[list[str]] = []
         self.signalled: list[int] = []
         self._dies = dies
 
     terminate = Machine.terminate
 
     def call(self, op: str, **args: Any) -> dict[str, int]:
-        if op == "write":
-            self.written.append(args["text"])
-        if op == "signal":
-            self.signalled.append(args["pid"])
-        return {"exit": 0}
+        match op:
+            case "write":
+                self.written.append(args["text"])
+            case "spawn":
+                self.started.append(args["argv"])
+            case "signal":
+                self.signalled.append(args["pid"])
+        return {"exit": 0, "pid": 77}
+
+    def execute(self, argv: list[str]) -> Finished:
+        return Finished(tuple(argv), 0, "", "")
 
     def submit(self, op: str, **args: Any) -> Future[dict[str, int]]:
         ended: Future[dict[str, int]] = Future()
@@ -61,19 +69,9 @@ def _unpacked(program: Any, version: str) -> Unpacked:
     return cast("Unpacked", SimpleNamespace(program=program, version=version, root=Path("/nowhere")))
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The programs that were started, with their arguments."""
-    argvs: list[list[str]] = []
-
-    def start(machine: Machine, unpacked: Unpacked, argv: list[str], **_: object) -> int:
-        argvs.append(argv)
-        return len(argvs)
-
-    monkeypatch.setattr(store.program, "start", start)
-    monkeypatch.setattr(bgp, "start", start)
-    monkeypatch.setattr(Store, "_answers", lambda *_: True)
-    return argvs
+@pytest.fixture(autouse=True)
+def _answering(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Store, "_answers", lambda _: True)
 
 
 # -- etcd
@@ -91,28 +89,29 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         ("4.0", False),
     ],
 )
-def test_version_2_is_asked_for_where_etcd_still_has_it(
-    started: list[list[str]], version: str, has_version_2: bool
-) -> None:
-    Store(_machine("store"), _unpacked(ETCD, version))
+def test_version_2_is_asked_for_where_etcd_still_has_it(version: str, has_version_2: bool) -> None:
+    machine = Fake("store")
 
-    (argv,) = started
+    Store(cast("Machine", machine), _unpacked(ETCD, version))
+
+    (argv,) = machine.started
     assert ("--enable-v2" in argv) is has_version_2
     assert "--listen-client-urls=http://198.51.100.79:2379" in argv
 
 
-def test_stores_that_follow_each_other_have_a_name_and_a_folder_each(started: list[list[str]]) -> None:
+def test_stores_that_follow_each_other_have_a_name_and_a_folder_each() -> None:
+    machine = Fake("store")
     for _ in range(2):
-        Store(_machine("store"), _unpacked(ETCD, "3.5.16-4"))
+        Store(cast("Machine", machine), _unpacked(ETCD, "3.5.16-4"))
 
     for option in ("--name=", "--data-dir="):
-        assert len({one for argv in started for one in argv if one.startswith(option)}) == 2
+        assert len({one for argv in machine.started for one in argv if one.startswith(option)}) == 2
 
 
 # -- BIRD
 
 
-def test_router_has_a_session_with_each_host_and_passes_on_what_they_tell(started: list[list[str]]) -> None:
+def test_router_has_a_session_with_each_host_and_passes_on_what_they_tell() -> None:
     router = _machine("router")
 
     made = Bgp(_unpacked(BIRD, "2.0.12"), router, [_machine(name) for name in ("host", "host2", "host3")])
@@ -128,14 +127,16 @@ def test_router_has_a_session_with_each_host_and_passes_on_what_they_tell(starte
         ("host3", "203.0.113.1", "203.0.113.12"),
     ):
         assert f"protocol bgp to_{name} {{\n    local {own} as 64512;\n    neighbor {other} as 64512;" in text
-    assert started == [["bird", "-f", "-c", bgp._CONFIG, "-s", bgp._CONTROL]]
+    assert cast("Fake", router).started == [["bird", "-f", "-c", bgp._CONFIG, "-s", bgp._CONTROL]]
 
 
-def test_host_tells_the_router_of_its_subnet_alone(started: list[list[str]]) -> None:
+def test_host_tells_the_router_of_its_subnet_alone() -> None:
     host = _machine("host3")
     made = Bgp(_unpacked(BIRD, "2.0.12"), _machine("router"), [host])
 
-    assert made.open(host, IPv4Network("10.105.1.0/24")) == {}
+    lease = Lease(subnet=IPv4Network("10.105.1.0/24"), address=IPv4Address(host.address), backend="bgp")
+
+    assert made.open(Node(host, lease, 1500)) == {}
 
     (text,) = cast("Fake", host).written
     assert "protocol static { ipv4; route 10.105.1.0/24 unreachable; }" in text
@@ -145,17 +146,17 @@ def test_host_tells_the_router_of_its_subnet_alone(started: list[list[str]]) -> 
     assert "rr client" not in text
 
 
-def test_router_on_which_it_does_not_stay_is_an_error_and_is_left_alone(started: list[list[str]]) -> None:
+def test_router_on_which_it_does_not_stay_is_an_error() -> None:
     router = _machine("router", dies=True)
 
-    with pytest.raises(LabError, match="BIRD ended at once") as caught:
+    with pytest.raises(LabError, match="bird ended with status 1") as caught:
         Bgp(_unpacked(BIRD, "2.0.12"), router, [])
 
-    assert (caught.value.where, caught.value.returned) == ("router", "last words")
-    assert cast("Fake", router).signalled == [1]
+    assert (caught.value.where, caught.value.returned) == ("router, bird2 2.0.12", "last words")
+    assert cast("Fake", router).signalled == []
 
 
-def test_halt_of_what_does_not_run_asks_for_nothing(started: list[list[str]]) -> None:
+def test_halt_of_what_does_not_run_asks_for_nothing() -> None:
     host = _machine("host")
     made = Bgp(_unpacked(BIRD, "2.0.12"), _machine("router"), [host])
 

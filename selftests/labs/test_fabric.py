@@ -281,8 +281,8 @@ def test_host_whose_lease_can_not_be_completed_keeps_no_device(
     before = _kept(lab)
     made = Vxlan.open
 
-    def open_and_lose(self: Vxlan, machine: Machine, subnet: IPv4Network) -> dict[str, str | int]:
-        data = made(self, machine, subnet)
+    def open_and_lose(self: Vxlan, node: Node) -> dict[str, str | int]:
+        data = made(self, node)
         store.stop()
         return data
 
@@ -317,6 +317,34 @@ def test_router_runs_nothing_where_there_was_no_fabric(lab: Lab, store: Store, b
         Fabric(Config(backend="bgp", network=_NETWORK), backend, store)
 
     assert _kept(lab) == before
+
+
+# -- leases
+
+
+def test_host_that_joins_again_has_the_subnet_that_it_had(lab: Lab, lay: Lay) -> None:
+    fabric = lay("host-gw")
+    fabric.join(lab["host"], lab["host2"])
+    before = {node.name: node.lease for node in fabric.nodes.values()}
+
+    fabric.join(lab["host2"], lab["host3"])
+
+    assert {name: fabric[name].lease for name in before} == before
+    assert len(fabric.leases()) == 3
+
+
+def test_fabric_that_follows_another_of_its_name_has_no_leases_of_that(lab: Lab, lay: Lay, store: Store) -> None:
+    first = lay("host-gw")
+    first.join(*(lab[name] for name in _HOSTS))
+    first.close()
+    store.put("/netfacts/vxlan/network/subnets/10.102.1.0-24", "another fabric's")
+
+    second = lay("host-gw")
+    second.join(lab["host2"])
+
+    assert second.leases() == [second["host2"].lease]
+    assert second["host2"].lease.subnet == next(second.config.subnets())
+    assert store.keys("/netfacts/vxlan/") != {}
 
 
 # -- halting

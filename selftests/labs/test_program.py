@@ -40,7 +40,7 @@ def lab() -> Iterator[Lab]:
 def test_program_runs_in_its_machine_and_writes_nothing_to_the_cache(lab: Lab, bird: Unpacked) -> None:
     host = lab["host"]
 
-    pid = start(host, bird, _ARGV, log=_LOG)
+    pid = start(host, bird, _ARGV, log=_LOG).pid
 
     until(lambda: host.exists("/run/bird.ctl"), what="BIRD's socket", timeout_s=_UP_S)
     said = host.execute(["birdc", "-s", "/run/bird.ctl", "show", "status"], mnt=f"/proc/{pid}/ns/mnt")
@@ -54,7 +54,7 @@ def test_program_runs_in_its_machine_and_writes_nothing_to_the_cache(lab: Lab, b
 def test_two_of_a_program_on_a_machine_have_a_root_each(lab: Lab, bird: Unpacked) -> None:
     host = lab["host"]
 
-    pids = [start(host, bird, [*_ARGV[:5], f"/run/bird-{one}.ctl", *_ARGV[6:]], log=_LOG) for one in "ab"]
+    pids = [start(host, bird, [*_ARGV[:5], f"/run/bird-{one}.ctl", *_ARGV[6:]], log=_LOG).pid for one in "ab"]
 
     until(lambda: all(host.exists(f"/proc/{pid}/root/bird.pid") for pid in pids), what="both", timeout_s=_UP_S)
     assert [host.text(f"/proc/{pid}/root/bird.pid") for pid in pids] == [f"{pid}\n" for pid in pids]
@@ -64,7 +64,7 @@ def test_what_it_says_is_in_its_log(lab: Lab, bird: Unpacked) -> None:
     host = lab["host"]
     host.agent.call("write", path="/run/bird.conf", text="nonsense;\n")
 
-    pid = start(host, bird, _ARGV, log=_LOG)
+    pid = start(host, bird, _ARGV, log=_LOG).pid
 
     assert host.agent.call("wait", pid=pid, timeout_s=_UP_S)["exit"] == 1
     assert "syntax error" in (host.read(_LOG)[0] or "")
