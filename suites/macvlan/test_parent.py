@@ -52,10 +52,7 @@ def test_container_is_on_the_segment_with_its_own_mac(host: Host, client: Vantag
     claim.control(seen(direct, Outcome.CONNECTED, control=True))
 
     with act:
-        to, fro = ask(
-            tcp(client, address, _PORT, timeout_s=1.0),
-            tcp(box.vantage, client.machine.address, listener.port, timeout_s=1.0),
-        )
+        to, fro = ask(tcp(client, address, _PORT), tcp(box.vantage, client.machine.address, listener.port))
         known = neighbours(client)
         parent = interface(host.vantage, host.machine.interface())
         macs = {box.name: interface(box.vantage, "eth0").mac, host.name: parent.mac}
