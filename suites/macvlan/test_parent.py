@@ -18,6 +18,8 @@ from netfacts.topology import Host, Network, refusal
 from netfacts.verdict import equal, holds, seen, source_is
 
 _PORT = 8080
+# Who asks for a neighbour that is not there gives up within a second; on an emulated machine that may be several.
+_NO_ANSWER_S = 10.0
 # Private, and in none of the pools that Docker takes subnets from.
 _SUBNETS = IPv4Network("10.77.6.0/24"), IPv4Network("10.77.7.0/24")
 
@@ -93,7 +95,10 @@ def test_own_host_does_not_reach_the_container(host: Host, client: Vantage, act:
     claim.control(*(seen(answer, Outcome.CONNECTED, control=True) for answer in outside))
 
     with act:
-        answers = ask(icmp(host.vantage, address), tcp(host.vantage, address, _PORT))
+        answers = ask(
+            icmp(host.vantage, address, timeout_s=_NO_ANSWER_S),
+            tcp(host.vantage, address, _PORT, timeout_s=_NO_ANSWER_S),
+        )
         claim.show("ip neigh, on the host", output(host.vantage, "ip", "neigh"))
 
     claim.judge(*(seen(answer, Outcome.UNREACHABLE) for answer in answers))
