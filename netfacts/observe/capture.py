@@ -46,7 +46,7 @@ class Capture:
             raise ProbeError(
                 "the capture lost packets, and what was looked for may be among them",
                 where=f"{self.vantage}, {self.interface}",
-                returned=f"{self.seen} passed, of which the last {len(self.packets)} were kept",
+                returned=f"{self.seen} passed, of which {len(self.packets)} were kept",
                 remedy="try again when less passes there",
             )
 

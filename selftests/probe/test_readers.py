@@ -241,7 +241,24 @@ def test_capture_that_lost_packets_is_a_probe_error_and_no_empty_answer(
     assert lossy.carrying("sought") == []
     assert lossy.seen >= 8
     assert caught.value.where == "client, eth0"
-    assert caught.value.returned == f"{lossy.seen} passed, of which the last 4 were kept"
+    assert caught.value.returned == f"{lossy.seen} passed, of which 4 were kept"
+
+
+def test_capture_knows_what_the_kernel_had_no_room_for(host: Host) -> None:
+    """Nobody reads while much passes at once: here because the agent's worker, which does both, is stopped."""
+    port = listen(host.vantage, protocol="udp").port
+    burst = f"dd if=/dev/zero bs=60000 count=300 >/dev/udp/127.0.0.1/{port}"
+    lossy = capture(host.vantage, "lo")
+
+    def send() -> None:
+        with lossy:
+            host.vantage.run(f"bash -c 'kill -STOP $PPID; {burst}; kill -CONT $PPID'")
+
+    with pytest.raises(ProbeError, match="the capture lost packets"):
+        send()
+
+    # Fewer than a capture keeps, so that it has pushed none of them out.
+    assert len(lossy.packets) < 600 <= lossy.seen < sys.modules[Capture.__module__]._LIMIT
 
 
 def test_capture_that_lost_packets_hides_no_other_error(host: Host, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
