@@ -72,6 +72,17 @@ def _(stage: Stage) -> None:
     stage.container("box").vantage.run("ip link set eth0 down")
 
 
+@strike("ipvlan.l2", "the host gets an ipvlan interface of its own beside the container's")
+def _(stage: Stage) -> None:
+    host = stage.host
+    # The kernel hands over by address what comes for one of these interfaces: the host's own is of no use there.
+    own = host.machine.lab.segment("lan").ipv4[178]
+    host.vantage.run(f"ip link add shim link {host.machine.interface()} type ipvlan mode l2")
+    host.vantage.run(f"ip address add {own}/32 dev shim")
+    host.vantage.run("ip link set shim up")
+    host.vantage.run(f"ip route add {stage.container('box').address}/32 dev shim src {own}")
+
+
 def _routed(host: Host, mode: str) -> Network:
     """An ipvlan network with two subnets, for which the host is the way."""
     first, second = map(str, _SUBNETS)
