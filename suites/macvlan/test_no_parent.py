@@ -89,3 +89,9 @@ def _(stage: Stage) -> None:
 @strike("macvlan.no-parent", "somebody makes a dummy that nobody takes away")
 def _(stage: Stage) -> None:
     stage.host.vantage.run("ip link add left type dummy")
+
+
+@strike("macvlan.no-parent", "the engine says that it has removed the network, and has not")
+def _(stage: Stage) -> None:
+    # Not the engine's own call: what is removed after the check is removed by that.
+    stage.host.remove = lambda *_: None  # type: ignore[method-assign]

@@ -72,3 +72,8 @@ def _(stage: Stage) -> None:
     client = stage.vantage("client")
     client.run("ip link del vlan0")
     _join(client, _VLAN + 1)
+
+
+@strike("macvlan.8021q", "the engine says that it has removed the network, and has not")
+def _(stage: Stage) -> None:
+    stage.host.remove = lambda *_: None  # type: ignore[method-assign]
