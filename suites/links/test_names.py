@@ -99,7 +99,7 @@ def test_link_follows_the_source_to_its_next_address(host: Host, act: Act, claim
 @strike("link.hosts-updates", "the file that the engine writes is no longer the one that the recipient has")
 def _(stage: Stage) -> None:
     path = stage.container("recipient").said["HostsPath"]
-    stage.host.engine.run(f"sh -c 'cp {path} {path}.new && mv {path}.new {path}'")
+    stage.host.engine.run(f"sh -c 'busybox cp {path} {path}.new && busybox mv {path}.new {path}'")
 
 
 @strike("link.hosts-updates", "somebody has written the source's address down under another name")

@@ -76,8 +76,14 @@ def _(stage: Stage) -> None:
 def _(stage: Stage) -> None:
     _free_the_port(stage)
     script = "#!/bin/sh\necho 1 >&3; echo 'bind: address already in use' >&3\n"
-    replace = """sh -c 'proxy=$(command -v docker-proxy) && rm "$proxy" && cat >"$proxy" && chmod 755 "$proxy"'"""
-    stage.host.engine.run(replace, text=script)
+    # Engines' own files have what dockerd needs, and that is no coreutils.
+    steps = (
+        "proxy=$(command -v docker-proxy)",
+        'busybox rm "$proxy"',
+        'busybox cat >"$proxy"',
+        'busybox chmod 755 "$proxy"',
+    )
+    stage.host.engine.run(f"sh -c '{' && '.join(steps)}'", text=script)
 
 
 def _free_the_port(stage: Stage) -> None:
