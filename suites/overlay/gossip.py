@@ -38,20 +38,6 @@ def await_gossip(mesh: Network, *containers: Container) -> None:
         )
 
 
-def await_names(names: Mapping[str, Sequence[str]], *containers: Container, timeout_s: float) -> None:
-    """Wait until each container's DNS server gives each name these addresses.
-
-    No error where one never does: that is for the check to see.
-    """
-    with contextlib.suppress(_Unheard):
-        until(
-            lambda: _named(names, *containers),
-            what=f"each host to hear of {', '.join(names)}",
-            timeout_s=timeout_s,
-            error=_Unheard,
-        )
-
-
 def await_services(names: Mapping[str, Sequence[str]], *containers: Container, timeout_s: float = HEARD_S) -> None:
     """Wait until each container's DNS server gives each name these addresses, and they answer.
 
@@ -59,10 +45,19 @@ def await_services(names: Mapping[str, Sequence[str]], *containers: Container, t
 
     No error where that never comes: it is for the check to see.
     """
-    addresses = sorted({address for known in names.values() for address in known})
+    addresses = sorted({address for given in names.values() for address in given})
+
+    def known() -> bool:
+        named = all(
+            sorted(query(here.vantage, _DNS, name).records) == sorted(given)
+            for here in containers
+            for name, given in names.items()
+        )
+        return named and all_answer(addresses, *containers)
+
     with contextlib.suppress(_Unheard):
         until(
-            lambda: _named(names, *containers) and all_answer(addresses, *containers),
+            known,
             what=f"each host to hear of {', '.join(names)}, and answers from there",
             timeout_s=timeout_s,
             error=_Unheard,
@@ -75,14 +70,6 @@ def await_reunion(mesh: Network, *containers: Container, timeout_s: float) -> No
     No error where that never comes: it is for the check to see.
     """
     await_services({one.name: [one.address_on(mesh.name)] for one in containers}, *containers, timeout_s=timeout_s)
-
-
-def _named(names: Mapping[str, Sequence[str]], *containers: Container) -> bool:
-    return all(
-        sorted(query(here.vantage, _DNS, name).records) == sorted(addresses)
-        for here in containers
-        for name, addresses in names.items()
-    )
 
 
 def all_answer(addresses: Sequence[str], *containers: Container) -> bool:
