@@ -45,6 +45,7 @@ def test_service_names_resolve_to_the_tasks_of_every_host(host: Host, host2: Hos
         answers = ask(*(icmp(box.vantage, ip) for box in boxes for addresses in tasks.values() for ip in addresses))
 
     claim.show("tasks by service, as the manager tells", "\n".join(f"{name} {ips}" for name, ips in tasks.items()))
+    claim.control(*(equal(f"tasks of {name}", len(ips), 2, control=True) for name, ips in tasks.items()))
     claim.judge(
         *(
             equal(f"addresses of {one.name}", sorted(one.addresses), names[one.name], vantage=one.vantage)
@@ -93,6 +94,9 @@ def test_service_name_is_one_address_that_spreads_connections(host: Host, host2:
         )
 
     claim.show("docker service inspect: virtual address", virtual)
+    claim.control(
+        equal(f"tasks of {web.name} that run, and their addresses", (len(tasks), len(addresses)), (2, 2), control=True)
+    )
     claim.judge(
         *(
             equal(f"addresses of {web.name}", found[box.name, web.name], [virtual], vantage=box.vantage)
