@@ -30,7 +30,8 @@ _NUMBERS = count(1)
 class Store:
     """A running etcd that answers on its machine's address. Ends with the machine.
 
-    It has two sets of keys, which do not know of each other: those of its API version 3, and those of version 2.
+    It has two sets of keys, which do not know of each other: those of its API version 3, and, where `has_version_2`,
+    those of version 2.
     """
 
     def __init__(self, machine: Machine, unpacked: Unpacked) -> None:
@@ -51,6 +52,12 @@ class Store:
         """Where it listens, as a URL."""
         return f"http://{self.machine.address}:{_PORT}"
 
+    @property
+    def has_version_2(self) -> bool:
+        """Whether it speaks version 2, as libkv of engines up to 20.10 does: etcd 3.6 does not any more."""
+        major, minor, *_ = (int(part) for part in re.findall(r"\d+", self._unpacked.version))
+        return (major, minor) < (3, 6)
+
     # -- life
 
     def start(self) -> None:
@@ -62,7 +69,7 @@ class Store:
             "etcd",
             f"--name={self._name}",
             f"--data-dir={self._folder}",
-            *self._options(),
+            *(["--enable-v2"] if self.has_version_2 else []),
             f"--listen-client-urls={self.endpoint}",
             f"--advertise-client-urls={self.endpoint}",
             f"--listen-peer-urls={_PEERS}",
@@ -71,11 +78,6 @@ class Store:
         ]
         self._daemon = program.start(self.machine, self._unpacked, argv, log=self.log, environment=_ARCHITECTURE)
         self._daemon.await_ready(self._answers, what="etcd to answer", timeout_s=_READY_S)
-
-    def _options(self) -> list[str]:
-        """The flag for version 2, which libkv of engines up to 20.10 speaks: etcd 3.6 has neither any more."""
-        major, minor, *_ = (int(part) for part in re.findall(r"\d+", self._unpacked.version))
-        return ["--enable-v2"] if (major, minor) < (3, 6) else []
 
     def _answers(self) -> bool:
         # Another one could answer there until this one finds that it can't listen.

@@ -214,7 +214,7 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
-        self._call(
+        self._attach(
             f"connect {container.name} to",
             network.name,
             lambda: self.engine.api.connect_container_to_network(
@@ -352,16 +352,16 @@ class Host:
 
         Raises: EngineError with the engine's words.
         """
-        self._await_start(container)
+        self._attach("start container", container.name, lambda: self.engine.api.start(container.id))
         container.refresh()
         self._await_command(container)
 
-    def _await_start(self, container: Container) -> None:
-        """Have the engine start it. One that attaches it to an overlay may give up on its swarm before this is done."""
+    def _attach(self, verb: str, name: str, call: Callable[[], Any]) -> None:
+        """Have the engine start or connect a container. It may give up on its swarm before that has attached it."""
         deadline = time.monotonic() + self.engine.call_s
         while True:
             try:
-                self._call("start container", container.name, lambda: self.engine.api.start(container.id))
+                self._call(verb, name, call)
             except Refused as refused:
                 if _GAVE_UP not in refused.returned or time.monotonic() > deadline:
                     raise

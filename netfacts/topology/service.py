@@ -67,7 +67,7 @@ class Service:
         return sorted(str(address).partition("/")[0] for end in ends for address in end.get("Addresses") or ())
 
     def containers(self) -> list[Container]:
-        """Give the containers of its tasks, as the nodes have them, in the order of the nodes.
+        """Give the containers of its tasks that run, as the nodes have them, in the order of the nodes.
 
         Raises: EngineError with an engine's words.
         """
@@ -111,14 +111,14 @@ class Service:
             with contextlib.suppress(docker.errors.NotFound):
                 self.nodes[0].api.remove_service(self.id)  # type: ignore[no-untyped-call]
             for engine in self.nodes:
-                for container in _labelled(engine, self.id):
+                for container in _labelled(engine, self.id, ended=True):
                     _remove(engine, container["Id"])
         except docker.errors.APIError as error:
             raise EngineError(f"could not remove service {self.name}", returned=str(error.explanation)) from None
 
 
-def _labelled(engine: Engine, service: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = engine.api.containers(all=True, filters={"label": f"{_LABEL}={service}"})
+def _labelled(engine: Engine, service: str, *, ended: bool = False) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = engine.api.containers(all=ended, filters={"label": f"{_LABEL}={service}"})
     return found
 
 

@@ -92,9 +92,10 @@ def _answering(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_version_2_is_asked_for_where_etcd_still_has_it(version: str, has_version_2: bool) -> None:
     machine = Fake("store")
 
-    Store(cast("Machine", machine), _unpacked(ETCD, version))
+    store = Store(cast("Machine", machine), _unpacked(ETCD, version))
 
     (argv,) = machine.started
+    assert store.has_version_2 is has_version_2
     assert ("--enable-v2" in argv) is has_version_2
     assert "--listen-client-urls=http://198.51.100.79:2379" in argv
 

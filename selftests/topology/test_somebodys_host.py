@@ -145,34 +145,49 @@ def test_container_in_host_mode_gets_no_further_capability() -> None:
 
 
 class Attaching(Played):
-    """Gives up `times` before it starts a container."""
+    """Gives up `times` before it attaches a container."""
 
     def __init__(self, times: int, words: str) -> None:
         super().__init__()
-        self.started = 0
+        self.asked = 0
         self._times, self._words = times, words
 
-    def start(self, _: str) -> None:
-        self.started += 1
-        if self.started <= self._times:
-            raise Refused("the engine refused to start container box", returned=self._words)
+    def start(self, *_: object, **__: object) -> None:
+        self.asked += 1
+        if self.asked <= self._times:
+            raise Refused("the engine refused to attach container box", returned=self._words)
+
+    connect_container_to_network = start
+
+    def inspect_container(self, _: str) -> dict[str, Any]:
+        state = {"Status": "created", "ExitCode": 0, "Pid": 0}
+        return {"Name": "/box", "State": state, "NetworkSettings": {"Networks": {}}, "HostConfig": {"NetworkMode": ""}}
+
+    def attach(self, how: str) -> None:
+        container = Container(cast("Engine", self), "c" * 64, "box")
+        if how == "start":
+            _host(self).start(container)
+        else:
+            _host(self).connect(Network(cast("Engine", self), "n" * 64, "mesh"), container)
 
 
-def test_attachment_that_the_swarm_was_too_slow_for_is_asked_for_again() -> None:
+@pytest.mark.parametrize("how", ["start", "connect"])
+def test_attachment_that_the_swarm_was_too_slow_for_is_asked_for_again(how: str) -> None:
     played = Attaching(2, "attaching to network failed, make sure …: context deadline exceeded")
 
-    _host(played)._await_start(Container(cast("Engine", played), "c" * 64, "box"))
+    played.attach(how)
 
-    assert played.started == 3
+    assert played.asked == 3
 
 
-def test_other_refusals_are_final() -> None:
+@pytest.mark.parametrize("how", ["start", "connect"])
+def test_other_refusals_are_final(how: str) -> None:
     played = Attaching(1, "driver failed programming external connectivity")
 
     with pytest.raises(EngineError):
-        _host(played)._await_start(Container(cast("Engine", played), "c" * 64, "box"))
+        played.attach(how)
 
-    assert played.started == 1
+    assert played.asked == 1
 
 
 _SOCKETS = """\

@@ -12,9 +12,9 @@ from netfacts.observe import Remote, remotes
 from netfacts.probe import ask, icmp, query
 from netfacts.topology import Container, Network
 
-_HEARD_S = 10.0
-# Where two hosts exchange what they know of a network twice at a time, one of them waits 30 seconds (moby #51701).
-_EXCHANGED_S = 40.0
+# Where two hosts exchange what they know of a network twice at a time, one of them waits 30 seconds (moby #51701), and
+# what it has missed comes in the next exchange only, up to half a minute later.
+HEARD_S = 75.0
 _DNS = "127.0.0.11"
 
 
@@ -33,43 +33,33 @@ def await_gossip(mesh: Network, *containers: Container) -> None:
                 _heard(mesh, here, there) for here in containers for there in containers if here.engine != there.engine
             ),
             what=f"each host to hear of the others' containers on {mesh.name}",
-            timeout_s=_HEARD_S,
+            timeout_s=HEARD_S,
             error=_Unheard,
         )
 
 
-def await_names(names: Mapping[str, Sequence[str]], *containers: Container, timeout_s: float = _HEARD_S) -> None:
-    """Wait until each container's DNS server gives each name these addresses.
-
-    No error where one never does: that is for the check to see.
-    """
-    with contextlib.suppress(_Unheard):
-        until(
-            lambda: all(
-                sorted(query(here.vantage, _DNS, name).records) == sorted(addresses)
-                for here in containers
-                for name, addresses in names.items()
-            ),
-            what=f"each host to hear of {', '.join(names)}",
-            timeout_s=timeout_s,
-            error=_Unheard,
-        )
-
-
-def await_services(names: Mapping[str, Sequence[str]], *containers: Container) -> None:
+def await_services(names: Mapping[str, Sequence[str]], *containers: Container, timeout_s: float = HEARD_S) -> None:
     """Wait until each container's DNS server gives each name these addresses, and they answer.
 
     What is called how, and what is behind which host, travels apart: a name may be known while its host is not.
 
     No error where that never comes: it is for the check to see.
     """
-    await_names(names, *containers)
-    addresses = sorted({address for known in names.values() for address in known})
+    addresses = sorted({address for given in names.values() for address in given})
+
+    def known() -> bool:
+        named = all(
+            sorted(query(here.vantage, _DNS, name).records) == sorted(given)
+            for here in containers
+            for name, given in names.items()
+        )
+        return named and all_answer(addresses, *containers)
+
     with contextlib.suppress(_Unheard):
         until(
-            lambda: all_answer(addresses, *containers),
-            what=f"answers from {', '.join(addresses)}",
-            timeout_s=_EXCHANGED_S,
+            known,
+            what=f"each host to hear of {', '.join(names)}, and answers from there",
+            timeout_s=timeout_s,
             error=_Unheard,
         )
 
@@ -79,16 +69,7 @@ def await_reunion(mesh: Network, *containers: Container, timeout_s: float) -> No
 
     No error where that never comes: it is for the check to see.
     """
-    known = {one.name: (one.address_on(mesh.name),) for one in containers}
-
-    def together() -> bool:
-        named = all(
-            query(here.vantage, _DNS, name).records == address for here in containers for name, address in known.items()
-        )
-        return named and all_answer([address for (address,) in known.values()], *containers)
-
-    with contextlib.suppress(_Unheard):
-        until(together, what=f"all on {mesh.name} to meet", timeout_s=timeout_s, error=_Unheard)
+    await_services({one.name: [one.address_on(mesh.name)] for one in containers}, *containers, timeout_s=timeout_s)
 
 
 def all_answer(addresses: Sequence[str], *containers: Container) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.sabotage import Stage, strike, tamper
-from netfacts.model.verdict import Outcome
+from netfacts.model.verdict import Observation, Outcome
 from netfacts.observe import Link, Packet, capture, interface, links, output
 from netfacts.probe import Probe, ask, icmp, listen, resolve, tcp, udp
 from netfacts.topology import Container, Host
@@ -77,14 +77,17 @@ def test_overlay_packets_travel_in_vxlan(host: Host, host2: Host, act: Act, clai
     mesh = host.network("mesh", driver="overlay", attachable=True)
     web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     act.settle(lambda: await_gossip(mesh, web, box))
-    device = _on(mesh.subnet, box)
 
-    with act, capture(host.vantage, host.machine.interface()) as wire, capture(box.vantage, device.name) as inside:
+    with (
+        act,
+        capture(host.vantage, host.machine.interface()) as wire,
+        capture(box.vantage, _on(mesh.subnet, box).name) as inside,
+    ):
         (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
 
     outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
     claim.show(f"on {host.machine.interface()} of the first host, meanwhile", wire.text(outer))
-    claim.show(f"on {device.name} of {box.name}, meanwhile", inside.text(own))
+    claim.show(f"on {inside.interface} of {box.name}, meanwhile", inside.text(own))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
         equal("outside: transport and port", {_port_of(one) for one in outer}, {_IN_4789}),
@@ -121,18 +124,17 @@ def test_overlay_packets_travel_by_the_port_that_the_swarm_was_made_with(
     mesh = host.network("mesh", driver="overlay", attachable=True)
     web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     act.settle(lambda: await_gossip(mesh, web, box))
-    device = _on(mesh.subnet, box)
 
     with (
         act,
         capture(host.vantage, host.machine.interface(), vxlan_port=_DATA_PORT) as wire,
-        capture(box.vantage, device.name) as inside,
+        capture(box.vantage, _on(mesh.subnet, box).name) as inside,
     ):
         (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
 
     outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
     claim.show(f"on {host.machine.interface()} of the first host, meanwhile", wire.text(outer))
-    claim.show(f"on {device.name} of {box.name}, meanwhile", inside.text(own))
+    claim.show(f"on {inside.interface} of {box.name}, meanwhile", inside.text(own))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
         equal("transport and port", {_port_of(one) for one in outer}, {f"udp {_DATA_PORT}"}),
@@ -163,8 +165,7 @@ def test_overlay_interface_leaves_room_for_vxlan(host: Host, host2: Host, act: A
     mesh = host.network("mesh", driver="overlay", attachable=True)
     web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     act.settle(lambda: await_gossip(mesh, web, box))
-    beneath = [interface(one.vantage, one.machine.interface()).mtu_bytes for one in (host, host2)]
-    claim.control(equal("MTU of the hosts' interfaces", beneath, [_HOST_MTU, _HOST_MTU], control=True))
+    claim.control(_beneath(host, host2))
 
     with act, capture(host.vantage, host.machine.interface()) as wire:
         devices = [_on(mesh.subnet, container) for container in (web, box)]
@@ -197,9 +198,7 @@ def _(stage: Stage) -> None:
 
 @strike("overlay.mtu", "the container's interface is given the MTU of its host")
 def _(stage: Stage) -> None:
-    box = stage.container("box", "host2")
-    device = _on(stage.network("mesh").subnet, box)
-    box.vantage.run(f"ip link set {device.name} mtu {_HOST_MTU}")
+    _enlarge(stage)
 
 
 @pytest.mark.fact("overlay.encrypted")
@@ -211,9 +210,10 @@ def test_encrypted_overlay_travels_in_esp(host: Host, host2: Host, act: Act, cla
     mesh = host.network("mesh", driver="overlay", attachable=True, options={"encrypted": ""})
     web, box = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     act.settle(lambda: await_gossip(mesh, web, box))
-    device = _on(mesh.subnet, box)
+    claim.control(_beneath(host, host2))
 
     with act, capture(host.vantage, host.machine.interface()) as wire:
+        devices = [_on(mesh.subnet, container) for container in (web, box)]
         (ping,) = ask(icmp(box.vantage, web.address_on(mesh.name), nonce=_NONCE))
 
     ways = {_way(host2, host), _way(host, host2)}
@@ -225,13 +225,31 @@ def test_encrypted_overlay_travels_in_esp(host: Host, host2: Host, act: Act, cla
     claim.judge(
         equal("ESP between the hosts", _ends(sealed), ways),
         equal("packets on the wire that carry what was said", [str(one) for one in wire.carrying(_NONCE)], []),
-        equal("MTU of the container's interface", device.mtu_bytes, _ENCRYPTED_MTU, vantage=box.vantage),
+        equal("MTU of the containers' interfaces", [device.mtu_bytes for device in devices], [_ENCRYPTED_MTU] * 2),
     )
 
 
 @tamper("overlay.encrypted", "the engine ignores --opt encrypted")
 def _(request: dict[str, Any]) -> dict[str, Any]:
     return request | {"options": {}}
+
+
+@strike("overlay.encrypted", "the container's interface is given the MTU of its host")
+def _(stage: Stage) -> None:
+    _enlarge(stage)
+
+
+def _enlarge(stage: Stage) -> None:
+    """Give the second host's container the MTU of its host."""
+    box = stage.container("box", "host2")
+    device = _on(stage.network("mesh").subnet, box)
+    box.vantage.run(f"ip link set {device.name} mtu {_HOST_MTU}")
+
+
+def _beneath(*hosts: Host) -> Observation:
+    """Observe, as a control, that the hosts' interfaces have the MTU that the claim starts from."""
+    found = [interface(host.vantage, host.machine.interface()).mtu_bytes for host in hosts]
+    return equal("MTU of the hosts' interfaces", found, [_HOST_MTU] * len(hosts), control=True)
 
 
 def _every_kind(here: Container, address: str) -> list[Probe]:

@@ -79,7 +79,7 @@ def _replace(stage: Stage, line: str) -> None:
 @pytest.mark.own_lab
 @pytest.mark.fact("overlay.external-store")
 def test_hosts_have_overlays_in_common_by_a_store(
-    host: Host, host2: Host, store: Store, act: Act, claim: Claim
+    host: Host, host2: Host, store_v2: Store, act: Act, claim: Claim
 ) -> None:
     """Engines with a store in common have its overlays in common; without it none is made, and those there are go on.
 
@@ -87,7 +87,7 @@ def test_hosts_have_overlays_in_common_by_a_store(
       └───────────── store ───────────────┘
     """
     for one in (host, host2):
-        _join(one, store)
+        _join(one, store_v2)
     mesh = host.network("mesh", driver="overlay")
     web, box = boxes = host.container("web", network=mesh), host2.container("box", mode=mesh.name)
     for container in boxes:
@@ -95,10 +95,10 @@ def test_hosts_have_overlays_in_common_by_a_store(
     act.settle(lambda: await_gossip(mesh, *boxes))
 
     with act:
-        listed, keys = _overlays(host2), store.keys_v2("/docker")
+        listed, keys = _overlays(host2), store_v2.keys_v2("/docker")
         answers = _meet(mesh, web, box)
         names = [*resolve(web.vantage, box.name), *resolve(box.vantage, web.name)]
-        store.stop()
+        store_v2.stop()
         words = refusal(partial(host.network, "late", driver="overlay"))
         later = _meet(mesh, web, box)
 
