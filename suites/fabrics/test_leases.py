@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.fabric import Weaver
 from fixtures.sabotage import Stage, flags, strike
-from netfacts.fabric import Fabric, Lease
+from netfacts.engine.program import ETCD, ready
+from netfacts.fabric import Config, Fabric, Lease
 from netfacts.lab import Machine
+from netfacts.lab.program import run_program
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import interface, output
 from netfacts.probe import ask, listen, tcp
-from netfacts.topology import Host
+from netfacts.topology import Container, Host
 from netfacts.verdict import different, equal, holds, seen
 
 _PORT = 8080
@@ -35,30 +37,39 @@ def test_each_host_has_a_subnet_of_its_own(
     built = [(one, one.container(role)) for one in everyone for role in ("one", "other")]
 
     with act:
-        leases = {lease.address: lease for lease in fabric.leases()}
+        leases = fabric.leases()
         bridges = {one: interface(one.vantage, "docker0").ipv4 for one in everyone}
-        addresses = {container.name: container.address for _, container in built}
+        # Not as the engine has given them out: as they are.
+        addresses = [(one, container, _address(container)) for one, container in built]
 
-    own = {one: leases[IPv4Address(one.address)] for one in everyone}
-    claim.show("leases in the store", "\n".join(f"{lease.subnet}  {lease.encode()}" for lease in leases.values()))
+    own = {one: lease for one in everyone for lease in leases if str(lease.address) == one.address}
+    claim.show("leases in the store", "\n".join(f"{lease.subnet}  {lease.encode()}" for lease in leases))
     claim.judge(
-        equal("subnets that are leased", len({lease.subnet for lease in own.values()}), len(everyone)),
+        equal(
+            "hosts with a lease", sorted(str(one.address) for one in leases), sorted(one.address for one in everyone)
+        ),
+        equal("subnets that are leased", len({lease.subnet for lease in leases}), len(everyone)),
         *(
-            equal("docker0", [str(end) for end in bridges[one]], [_bridge(own[one])], vantage=one.name)
-            for one in everyone
+            equal("docker0", [str(end) for end in bridges[one]], [_bridge(lease)], vantage=one.name)
+            for one, lease in own.items()
         ),
         *(
             holds(
                 f"address of {container.name}",
-                IPv4Address(addresses[container.name]) in own[one].subnet,
-                addresses[container.name],
+                address in own[one].subnet,
+                address,
                 expected=f"one of {own[one].subnet}",
                 vantage=one.name,
             )
-            for one, container in built
+            for one, container, address in addresses
+            if one in own
         ),
-        equal("different addresses", len(set(addresses.values())), len(built)),
+        equal("different addresses", len({address for *_, address in addresses}), len(built)),
     )
+
+
+def _address(container: Container) -> IPv4Address:
+    return interface(container.vantage, "eth0").ipv4[0].ip
 
 
 def _bridge(lease: Lease) -> str:
@@ -75,6 +86,35 @@ def _(stage: Stage) -> None:
     host2 = stage.hosts["host2"].vantage
     host2.run(f"ip address del {second} dev docker0")
     host2.run(f"ip address add {first} dev docker0")
+
+
+@strike("flannel.subnet-per-host", "a container of the second host has the address of one of the first host's")
+def _(stage: Stage) -> None:
+    (taken,) = interface(stage.container("one").vantage, "eth0").ipv4
+    other = stage.container("one", "host2").vantage
+    other.run("ip address flush dev eth0")
+    other.run(f"ip address add {taken} dev eth0")
+
+
+@strike("flannel.subnet-per-host", "the second host has leased another subnet besides")
+def _(stage: Stage) -> None:
+    lease = Lease(
+        subnet=IPv4Network("10.102.99.0/24"), address=IPv4Address(stage.hosts["host2"].address), backend="vxlan"
+    )
+    _etcdctl(stage, "put", Config(backend="vxlan", network=lease.subnet).key_of(lease.subnet), lease.encode())
+
+
+@strike("flannel.subnet-per-host", "the leases are deleted from the store")
+def _(stage: Stage) -> None:
+    _etcdctl(stage, "del", "--prefix", "/netfacts/vxlan/network/subnets/")
+
+
+def _etcdctl(stage: Stage, *argv: str) -> None:
+    endpoint = f"--endpoints=http://{stage.machine('store').address}:2379"
+    done = run_program(
+        stage.vantage("store"), ready(ETCD).root, "etcdctl", endpoint, *argv, environment={"ETCDCTL_API": "3"}
+    )
+    done.checked("could not change what the store holds", LabError)
 
 
 @pytest.mark.fact("flannel.store")
