@@ -11,7 +11,7 @@ from netfacts.model.verdict import Outcome
 from netfacts.observe import bridge_ports, capture, interface, output
 from netfacts.probe import Probe, ask, icmp, listen, tcp, udp
 from netfacts.topology import Container, Host
-from netfacts.verdict import equal, seen, source_is
+from netfacts.verdict import equal, holds, seen, source_is
 from suites.fabrics import each_backend
 
 _PORT = 8080
@@ -166,6 +166,8 @@ def test_host_gw_ends_at_a_router(host: Host, host2: Host, host3: Host, weave: W
             listen(container.vantage, _PORT)
 
     with act:
+        # Nobody has tried: who lays the fabric knows who is whose neighbour.
+        tried = host.machine.execute(f"ip route replace {fabric[host3.name].lease.subnet} via {host3.address}".split())
         neighbour, beyond, far = ask(
             tcp(here[0].vantage, there[host2][0].address, _PORT),
             tcp(here[0].vantage, there[host3][0].address, _PORT),
@@ -175,6 +177,12 @@ def test_host_gw_ends_at_a_router(host: Host, host2: Host, host3: Host, weave: W
     claim.show("ip route, on the first host", output(host.vantage, "ip", "route"))
     claim.control(seen(far, Outcome.CONNECTED, control=True))
     claim.judge(
+        holds(
+            "route by way of the third host, on the first",
+            tried.exit_status != 0,
+            tried.err.strip() or "accepted",
+            expected="refused",
+        ),
         seen(neighbour, Outcome.CONNECTED),
         seen(beyond, Outcome.UNREACHABLE, Outcome.TIMED_OUT),
     )
@@ -191,6 +199,12 @@ def _(stage: Stage) -> None:
     for name in ("host", "host3"):
         subnet = stage.network("routed", name).subnet
         router.run(f"ip route replace {subnet} via {stage.hosts[name].address}")
+
+
+@strike("flannel.hostgw-neighbours", "the first host takes the third one for a neighbour, for whom the router answers")
+def _(stage: Stage) -> None:
+    stage.vantage("router").run("sysctl -qw net.ipv4.conf.all.proxy_arp=1")
+    stage.host.vantage.run(f"ip route add {stage.hosts['host3'].address} dev eth0")
 
 
 @strike("flannel.hostgw-neighbours", "the first host has no route to its neighbour's subnet any more")
