@@ -113,12 +113,19 @@ def test_containers_of_one_host_need_no_fabric(host: Host, host2: Host, weave: W
     fabric = weave("udp")
     web, near, box = host.container("web"), host.container("near"), host2.container("box")
     listen(web.vantage, _PORT)
-    claim.control(*(seen(one, Outcome.CONNECTED, control=True) for one in ask(tcp(box.vantage, web.address, _PORT))))
+    ways = fabric.backend.device, host.machine.interface()
+    with capture(host.vantage, ways[0]) as device, capture(host.vantage, ways[1]) as wire:
+        across = ask(tcp(box.vantage, web.address, _PORT), icmp(box.vantage, web.address, nonce=_NONCE))
+    heard = [bool(one.carrying(_NONCE)) for one in (device, wire)]
+    claim.control(
+        *(seen(one, Outcome.CONNECTED, control=True) for one in across),
+        equal("another host's packets are heard on both", heard, [True, True], control=True),
+    )
 
     with act:
         with (
-            capture(host.vantage, fabric.backend.device) as device,
-            capture(host.vantage, host.machine.interface()) as wire,
+            capture(host.vantage, ways[0]) as device,
+            capture(host.vantage, ways[1]) as wire,
             capture(web.vantage, "eth0") as own,
         ):
             (ping,) = ask(icmp(near.vantage, web.address, nonce=_NONCE))
@@ -138,6 +145,15 @@ def test_containers_of_one_host_need_no_fabric(host: Host, host2: Host, weave: W
 def _(stage: Stage) -> None:
     for port in bridge_ports(stage.host.vantage, "docker0"):
         stage.host.vantage.run(f"ip link set {port.name} type bridge_slave isolated on")
+
+
+@strike("flannel.same-host", "what comes to the bridge is sent to flannel0, too")
+def _(stage: Stage) -> None:
+    host = stage.host.vantage
+    for port in bridge_ports(host, "docker0"):
+        host.run(f"tc qdisc add dev {port.name} ingress")
+        everything, copied = "protocol ip u32 match u32 0 0", "action mirred egress mirror dev flannel0"
+        host.run(f"tc filter add dev {port.name} parent ffff: {everything} {copied}")
 
 
 @strike("flannel.same-host", "the host's interface is a port of the bridge, which does not learn who is behind which")
