@@ -112,7 +112,10 @@ def _sessions(vantage: Vantage) -> int:
 
 @strike("calico.bgp", "BIRD is killed on the second host")
 def _(stage: Stage) -> None:
+    (docker0,) = interface(stage.hosts["host2"].vantage, "docker0").ipv4
     _kill(stage, "host2")
+    # The others hear of it a moment later.
+    _await_withdrawal(str(docker0.network), stage.host.vantage)
 
 
 @strike("calico.bgp", "the first host has no route to the third one's subnet but one that was put there by hand")
@@ -126,7 +129,7 @@ def _(stage: Stage) -> None:
 @pytest.mark.fact("calico.withdrawal")
 @pytest.mark.own_lab
 def test_routes_go_with_who_told_them(
-    host: Host, host2: Host, host3: Host, weave: Weaver, act: Act, claim: Claim
+    host: Host, host2: Host, host3: Host, router: Vantage, weave: Weaver, act: Act, claim: Claim
 ) -> None:
     """When BIRD stops on a host, the others lose the route to its subnet, and no other.
 
@@ -142,7 +145,7 @@ def test_routes_go_with_who_told_them(
 
     with act:
         fabric.backend.halt(host3.machine)
-        _await_withdrawal(str(fabric[host3.name].lease.subnet), host.vantage, host2.vantage)
+        _await_withdrawal(str(fabric[host3.name].lease.subnet), host.vantage, host2.vantage, router)
         learnt = {one.name: _learnt(one.vantage) for one in (host, host2)}
         still, after = ask(*(tcp(box.vantage, one.address, _PORT) for one in (web, lost)))
 
