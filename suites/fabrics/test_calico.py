@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from ipaddress import IPv4Address
 
 import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.fabric import Weaver
-from fixtures.sabotage import Stage, strike
+from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import capture, interface, output, processes, routes, sockets
+from netfacts.observe.packet import decode
 from netfacts.probe import ask, icmp, listen, tcp
 from netfacts.topology import Host
 from netfacts.verdict import equal, holds, seen, source_is
@@ -22,6 +22,8 @@ from netfacts.verdict import equal, holds, seen, source_is
 _PORT, _BGP = 8080, 179
 _NONCE = "netfacts-fabric-nonce"
 _HOST_MTU = 1500
+# Such as is before an IPv4 packet on a wire, and not in a tunnel.
+_ETHERNET = bytes(12) + b"\x08\x00"
 # BIRD hears at once that a neighbour has left, and takes a moment to try again.
 _TOLD_S = 20.0
 
@@ -37,12 +39,12 @@ def test_packets_travel_in_packets_of_their_hosts(
     weave("ipip")
     web, box = host.container("web"), host3.container("box")
 
-    with act, capture(host.vantage, host.machine.interface()) as wire:
+    with act, capture(host.vantage, host.machine.interface()) as wire, capture(box.vantage, "eth0") as inside:
         (ping,) = ask(icmp(box.vantage, web.address, nonce=_NONCE))
 
-    outer = wire.carrying(_NONCE)
-    inner = {f"{IPv4Address(one.payload[12:16])} > {IPv4Address(one.payload[16:20])}" for one in outer}
+    outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
     claim.show("on the first host's interface, meanwhile", wire.text(outer))
+    claim.show("in the container that asked, meanwhile", inside.text(own))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
         equal("what containers' packets travel in", {one.protocol for one in outer}, {"ipip"}),
@@ -51,9 +53,13 @@ def test_packets_travel_in_packets_of_their_hosts(
             {f"{one.source} > {one.destination}" for one in outer},
             {f"{host3.address} > {host.address}", f"{host.address} > {host3.address}"},
         ),
-        equal("addresses inside", inner, {f"{box.address} > {web.address}", f"{web.address} > {box.address}"}),
+        equal("packets inside", [str(decode(_ETHERNET + one.payload)) for one in outer], [str(one) for one in own]),
         equal("MTU of the container's interface", interface(box.vantage, "eth0").mtu_bytes, _HOST_MTU - 20),
     )
+
+
+flags("calico.ipip", "--mtu=1400")
+flags("calico.ipip", "--ip-masq=true")
 
 
 @strike("calico.ipip", "hosts and router know routes, and nothing is put into anything: ipipMode Never")
