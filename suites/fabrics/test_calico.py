@@ -137,7 +137,7 @@ def _(stage: Stage) -> None:
 def test_routes_go_with_who_told_them(
     host: Host, host2: Host, host3: Host, router: Vantage, weave: Weaver, act: Act, claim: Claim
 ) -> None:
-    """When BIRD stops on a host, the others lose the route to its subnet, and no other.
+    """When BIRD is stopped in order on a host, the others lose the route to its subnet, and no other.
 
     host [ box ] ──┬── lan ── router ── far ── host3, where BIRD stops
     host2 [ web ] ─┘
