@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from ipaddress import IPv4Address
 
 import pytest
 
 from fixtures.claim import Act, Claim
 from fixtures.fabric import Weaver
-from fixtures.sabotage import Stage, strike
+from fixtures.sabotage import Stage, flags, strike
 from netfacts.lab import Vantage
 from netfacts.lab.wait import until
 from netfacts.model.errors import LabError
 from netfacts.model.verdict import Outcome
 from netfacts.observe import capture, interface, output, processes, routes, sockets
+from netfacts.observe.packet import decode
 from netfacts.probe import ask, icmp, listen, tcp
 from netfacts.topology import Host
 from netfacts.verdict import equal, holds, seen, source_is
@@ -22,6 +22,8 @@ from netfacts.verdict import equal, holds, seen, source_is
 _PORT, _BGP = 8080, 179
 _NONCE = "netfacts-fabric-nonce"
 _HOST_MTU = 1500
+# Such as is before an IPv4 packet on a wire, and not in a tunnel.
+_ETHERNET = bytes(12) + b"\x08\x00"
 # BIRD hears at once that a neighbour has left, and takes a moment to try again.
 _TOLD_S = 20.0
 
@@ -37,12 +39,12 @@ def test_packets_travel_in_packets_of_their_hosts(
     weave("ipip")
     web, box = host.container("web"), host3.container("box")
 
-    with act, capture(host.vantage, host.machine.interface()) as wire:
+    with act, capture(host.vantage, host.machine.interface()) as wire, capture(box.vantage, "eth0") as inside:
         (ping,) = ask(icmp(box.vantage, web.address, nonce=_NONCE))
 
-    outer = wire.carrying(_NONCE)
-    inner = {f"{IPv4Address(one.payload[12:16])} > {IPv4Address(one.payload[16:20])}" for one in outer}
+    outer, own = wire.carrying(_NONCE), inside.carrying(_NONCE)
     claim.show("on the first host's interface, meanwhile", wire.text(outer))
+    claim.show("in the container that asked, meanwhile", inside.text(own))
     claim.control(seen(ping, Outcome.CONNECTED, control=True))
     claim.judge(
         equal("what containers' packets travel in", {one.protocol for one in outer}, {"ipip"}),
@@ -51,9 +53,13 @@ def test_packets_travel_in_packets_of_their_hosts(
             {f"{one.source} > {one.destination}" for one in outer},
             {f"{host3.address} > {host.address}", f"{host.address} > {host3.address}"},
         ),
-        equal("addresses inside", inner, {f"{box.address} > {web.address}", f"{web.address} > {box.address}"}),
+        equal("packets inside", [str(decode(_ETHERNET + one.payload)) for one in outer], [str(one) for one in own]),
         equal("MTU of the container's interface", interface(box.vantage, "eth0").mtu_bytes, _HOST_MTU - 20),
     )
+
+
+flags("calico.ipip", "--mtu=1400")
+flags("calico.ipip", "--ip-masq=true")
 
 
 @strike("calico.ipip", "hosts and router know routes, and nothing is put into anything: ipipMode Never")
@@ -112,7 +118,10 @@ def _sessions(vantage: Vantage) -> int:
 
 @strike("calico.bgp", "BIRD is killed on the second host")
 def _(stage: Stage) -> None:
+    (docker0,) = interface(stage.hosts["host2"].vantage, "docker0").ipv4
     _kill(stage, "host2")
+    # The others hear of it a moment later.
+    _await_withdrawal(str(docker0.network), stage.host.vantage)
 
 
 @strike("calico.bgp", "the first host has no route to the third one's subnet but one that was put there by hand")
@@ -126,9 +135,9 @@ def _(stage: Stage) -> None:
 @pytest.mark.fact("calico.withdrawal")
 @pytest.mark.own_lab
 def test_routes_go_with_who_told_them(
-    host: Host, host2: Host, host3: Host, weave: Weaver, act: Act, claim: Claim
+    host: Host, host2: Host, host3: Host, router: Vantage, weave: Weaver, act: Act, claim: Claim
 ) -> None:
-    """When BIRD stops on a host, the others lose the route to its subnet, and no other.
+    """When BIRD is stopped in order on a host, the others lose the route to its subnet, and no other.
 
     host [ box ] ──┬── lan ── router ── far ── host3, where BIRD stops
     host2 [ web ] ─┘
@@ -142,7 +151,7 @@ def test_routes_go_with_who_told_them(
 
     with act:
         fabric.backend.halt(host3.machine)
-        _await_withdrawal(str(fabric[host3.name].lease.subnet), host.vantage, host2.vantage)
+        _await_withdrawal(str(fabric[host3.name].lease.subnet), host.vantage, host2.vantage, router)
         learnt = {one.name: _learnt(one.vantage) for one in (host, host2)}
         still, after = ask(*(tcp(box.vantage, one.address, _PORT) for one in (web, lost)))
 

@@ -11,7 +11,7 @@ from netfacts.model.verdict import Outcome
 from netfacts.observe import bridge_ports, capture, interface, output
 from netfacts.probe import Probe, ask, icmp, listen, tcp, udp
 from netfacts.topology import Container, Host
-from netfacts.verdict import equal, seen, source_is
+from netfacts.verdict import equal, holds, seen, source_is
 from suites.fabrics import each_backend
 
 _PORT = 8080
@@ -113,12 +113,19 @@ def test_containers_of_one_host_need_no_fabric(host: Host, host2: Host, weave: W
     fabric = weave("udp")
     web, near, box = host.container("web"), host.container("near"), host2.container("box")
     listen(web.vantage, _PORT)
-    claim.control(*(seen(one, Outcome.CONNECTED, control=True) for one in ask(tcp(box.vantage, web.address, _PORT))))
+    ways = fabric.backend.device, host.machine.interface()
+    with capture(host.vantage, ways[0]) as device, capture(host.vantage, ways[1]) as wire:
+        across = ask(tcp(box.vantage, web.address, _PORT), icmp(box.vantage, web.address, nonce=_NONCE))
+    heard = [bool(one.carrying(_NONCE)) for one in (device, wire)]
+    claim.control(
+        *(seen(one, Outcome.CONNECTED, control=True) for one in across),
+        equal("another host's packets are heard on both", heard, [True, True], control=True),
+    )
 
     with act:
         with (
-            capture(host.vantage, fabric.backend.device) as device,
-            capture(host.vantage, host.machine.interface()) as wire,
+            capture(host.vantage, ways[0]) as device,
+            capture(host.vantage, ways[1]) as wire,
             capture(web.vantage, "eth0") as own,
         ):
             (ping,) = ask(icmp(near.vantage, web.address, nonce=_NONCE))
@@ -138,6 +145,15 @@ def test_containers_of_one_host_need_no_fabric(host: Host, host2: Host, weave: W
 def _(stage: Stage) -> None:
     for port in bridge_ports(stage.host.vantage, "docker0"):
         stage.host.vantage.run(f"ip link set {port.name} type bridge_slave isolated on")
+
+
+@strike("flannel.same-host", "what comes to the bridge is sent to flannel0, too")
+def _(stage: Stage) -> None:
+    host = stage.host.vantage
+    for port in bridge_ports(host, "docker0"):
+        host.run(f"tc qdisc add dev {port.name} ingress")
+        everything, copied = "protocol ip u32 match u32 0 0", "action mirred egress mirror dev flannel0"
+        host.run(f"tc filter add dev {port.name} parent ffff: {everything} {copied}")
 
 
 @strike("flannel.same-host", "the host's interface is a port of the bridge, which does not learn who is behind which")
@@ -166,6 +182,8 @@ def test_host_gw_ends_at_a_router(host: Host, host2: Host, host3: Host, weave: W
             listen(container.vantage, _PORT)
 
     with act:
+        # Nobody has tried: who lays the fabric knows who is whose neighbour.
+        tried = host.machine.execute(f"ip route replace {fabric[host3.name].lease.subnet} via {host3.address}".split())
         neighbour, beyond, far = ask(
             tcp(here[0].vantage, there[host2][0].address, _PORT),
             tcp(here[0].vantage, there[host3][0].address, _PORT),
@@ -175,6 +193,12 @@ def test_host_gw_ends_at_a_router(host: Host, host2: Host, host3: Host, weave: W
     claim.show("ip route, on the first host", output(host.vantage, "ip", "route"))
     claim.control(seen(far, Outcome.CONNECTED, control=True))
     claim.judge(
+        holds(
+            "route by way of the third host, on the first",
+            tried.exit_status != 0,
+            tried.err.strip() or "accepted",
+            expected="refused",
+        ),
         seen(neighbour, Outcome.CONNECTED),
         seen(beyond, Outcome.UNREACHABLE, Outcome.TIMED_OUT),
     )
@@ -191,6 +215,12 @@ def _(stage: Stage) -> None:
     for name in ("host", "host3"):
         subnet = stage.network("routed", name).subnet
         router.run(f"ip route replace {subnet} via {stage.hosts[name].address}")
+
+
+@strike("flannel.hostgw-neighbours", "the first host takes the third one for a neighbour, for whom the router answers")
+def _(stage: Stage) -> None:
+    stage.vantage("router").run("sysctl -qw net.ipv4.conf.all.proxy_arp=1")
+    stage.host.vantage.run(f"ip route add {stage.hosts['host3'].address} dev eth0")
 
 
 @strike("flannel.hostgw-neighbours", "the first host has no route to its neighbour's subnet any more")

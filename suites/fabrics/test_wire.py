@@ -75,7 +75,7 @@ def _inner(packet: Packet) -> str:
     """The addresses of what a container has sent: inside VXLAN, inside plain UDP, or bare."""
     if packet.inner:
         return f"{packet.inner.source} > {packet.inner.destination}"
-    if packet.destination_port == _UDP_PORT:
+    if packet.protocol == "udp":
         header = packet.payload
         return f"{IPv4Address(header[12:16])} > {IPv4Address(header[16:20])}"
     return f"{packet.source} > {packet.destination}"
@@ -96,6 +96,20 @@ def _(stage: Stage) -> None:
     host.engine.run("iptables -t nat -I POSTROUTING -p icmp -j SNAT --to-source 198.51.100.99")
     # Undone behind the wire: who is sent an answer by a stranger drops it.
     host2.engine.run(f"iptables -t nat -I INPUT {ports} -j SNAT --to-source {host.address}")
+
+
+@strike("flannel.encapsulation", "the second host sends to the ports beside those of the backends")
+def _(stage: Stage) -> None:
+    host, host2 = stage.host, stage.hosts["host2"]
+    for port in (_VXLAN_PORT, _UDP_PORT):
+        beside = port + 1
+        host2.engine.run(f"iptables -t nat -I OUTPUT -p udp --dport {port} -j DNAT --to {host.address}:{beside}")
+        host.engine.run(f"iptables -t nat -I PREROUTING -p udp --dport {beside} -j REDIRECT --to-ports {port}")
+
+
+@strike("flannel.encapsulation", "packets go in a tunnel of another kind")
+def _(stage: Stage) -> None:
+    seal(stage.host, stage.hosts["host2"])
 
 
 @pytest.mark.fact("flannel.device")
