@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import shlex
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,9 +17,8 @@ from netfacts import __version__, catalogue
 from netfacts.cli.own_lab import ended_by_signals, installed, lab_of
 from netfacts.cli.session import new_folder
 from netfacts.engine import KINDS
-from netfacts.lab import of_machine
 from netfacts.lab.kernel import neighbours
-from netfacts.model.errors import UsageError
+from netfacts.model.errors import LabError, UsageError
 from netfacts.model.fact import engine_version
 from netfacts.model.matrix import Cell, Kind, Matrix, Protocol, Rule
 from netfacts.model.record import now
@@ -113,8 +113,8 @@ def matrix(
             # Each engine has flags of its own, for its share of subnets.
             info = next(iter(live.engines.values())).info
             version = engine_version(info.version)
-            for machine, command in orders:
-                _carry_out(live, machine, command)
+            for machine, argv in orders:
+                _carry_out(live, machine, argv)
 
             def holds(fact: str) -> bool:
                 return known[fact].expectation(version).outcome is Expected.HOLDS
@@ -215,23 +215,22 @@ def _protocols(names: Sequence[str]) -> list[Protocol]:
     return [Protocol(name) for name in names]
 
 
-def _order(words: str, machines: Sequence[str]) -> tuple[str, str]:
-    """Read what is to be changed: the machine, and the command.
+def _order(words: str, machines: Sequence[str]) -> tuple[str, list[str]]:
+    """Read what is to be changed: the machine, and the command's words.
 
     Raises: UsageError.
     """
-    machine, _, command = words.strip().partition(" ")
-    if machine not in machines or not command.strip():
-        raise UsageError(
-            f"--change {words!r} names no machine and what to run there",
-            remedy=f"'host iptables -I DOCKER-USER -j DROP'; the machines are {', '.join(machines)}",
-        )
-    return machine, command.strip()
+    remedy = f"'host iptables -I DOCKER-USER -j DROP'; the machines are {', '.join(machines)}"
+    try:
+        machine, *argv = shlex.split(words) or [""]
+    except ValueError as error:
+        raise UsageError(f"--change {words!r} can't be read", returned=str(error), remedy=remedy) from None
+    if machine not in machines or not argv:
+        raise UsageError(f"--change {words!r} names no machine and what to run there", remedy=remedy)
+    return machine, argv
 
 
-def _carry_out(live: LiveLab, machine: str, command: str) -> None:
+def _carry_out(live: LiveLab, machine: str, argv: Sequence[str]) -> None:
     """Change a lab: on a host the firewall by the programs that its engine comes with. Raises: LabError, ProbeError."""
-    if machine in live.engines and command.startswith(_ENGINES_OWN):
-        live.engines[machine].run(command)
-    else:
-        of_machine(live.lab[machine]).run(command)
+    where = live.engines[machine] if machine in live.engines and argv[0].startswith(_ENGINES_OWN) else live.lab[machine]
+    where.execute(argv).checked(f"could not change {machine}", LabError)

@@ -332,6 +332,7 @@ def test_what_needs_no_root_works_without_it(unprivileged: Netfacts, arguments: 
         (["--protocol", "sctp"], "nobody can be asked by 'sctp'"),
         (["--change", "iptables -F"], "--change 'iptables -F' names no machine and what to run there"),
         (["--change", "host"], "--change 'host' names no machine and what to run there"),
+        (["--change", 'host "unbalanced'], "--change 'host \"unbalanced' can't be read"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, list) else "",
 )
