@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -154,6 +155,15 @@ def render(matrix: Matrix) -> str:
         large=_LARGE,
         most=_MOST_FAULTS,
     )
+
+
+def require_place(folder: Path) -> None:
+    """Raises: UsageError for a folder that is not there and can't be made, or can't be written to."""
+    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))
+    if not there.is_dir():
+        raise UsageError("this is no folder", where=str(there), remedy=_REMEDY)
+    if not os.access(there, os.W_OK):
+        raise UsageError("this folder can't be written to", where=str(there), remedy=_REMEDY)
 
 
 def write(matrix: Matrix, folder: Path) -> Path:

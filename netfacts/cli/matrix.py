@@ -17,7 +17,7 @@ from netfacts import __version__, catalogue
 from netfacts.cli.own_lab import ended_by_signals, installed, lab_of
 from netfacts.cli.session import new_folder
 from netfacts.engine import KINDS
-from netfacts.lab.kernel import neighbours
+from netfacts.lab.kernel import neighbours, require_root
 from netfacts.model.errors import LabError, UsageError
 from netfacts.model.fact import engine_version
 from netfacts.model.matrix import Cell, Kind, Matrix, Protocol, Rule
@@ -27,7 +27,7 @@ from netfacts.probe.reach import Explorer, Question
 from netfacts.topology import LiveLab
 from netfacts.topology.crowd import Member, apart, gather
 from netfacts.verdict.reach import Holds, expected, questions
-from reports.matrix import write
+from reports.matrix import NAME, require_place, write
 from reports.matrix_terminal import show
 
 _MOST = 400
@@ -69,7 +69,7 @@ _Change = typer.Option(
 )
 _Target = typer.Option("embedded", "--target", metavar="TARGET", help="Where the lab is: `embedded` alone.")
 _Out = typer.Option(
-    None, "--out", metavar="DIR", help="Folder for matrix.html and matrix.json.", show_default="reports/out/matrix-…"
+    "", "--out", metavar="DIR", help="Folder for matrix.html and matrix.json.", show_default="reports/out/matrix-…"
 )
 
 
@@ -84,7 +84,7 @@ def matrix(
     routes: bool = _Routes,
     change: list[str] = _Change,
     target: str = _Target,
-    out: Path | None = _Out,
+    out: str = _Out,
 ) -> int:
     """Say who reaches whom, machines and containers, by address and by name, beside who is expected to."""
     if target != "embedded":
@@ -98,11 +98,13 @@ def matrix(
     orders = [_order(words, [machine.name for machine in spec.machines]) for words in change]
     console = Console()
     known = catalogue.load()
+    require_root()
+    folder = Path(out).resolve() if out else new_folder("matrix-")
+    require_place(folder)
     with ended_by_signals():
         installation, missing = installed(engine, console=console)
         if Kind.OVERLAY in kinds and "vxlan" in missing:
             raise UsageError("an overlay needs VXLAN", remedy=missing["vxlan"])
-        folder = (out or new_folder("matrix-")).resolve()
         clock = Clock()
         with contextlib.ExitStack() as stack:
             stack.enter_context(neighbours((hosts + containers + 1) ** 2))
@@ -135,7 +137,9 @@ def matrix(
         stations=tuple(member.station for member in members),
         cells=tuple(cells),
     )
-    show(found, write(found, folder), console=console)
+    # Shown first: what was found out is not lost to a disk that is full.
+    show(found, folder / NAME, console=console)
+    write(found, folder)
     return 1 if found.wrong else 0
 
 

@@ -14,7 +14,19 @@ from rich.console import Console
 from netfacts.model.errors import UsageError
 from netfacts.model.matrix import Cell, Kind, Matrix, Protocol, Rule, Station, Way
 from netfacts.model.verdict import Outcome
-from reports.matrix import JSON, NAME, by_group, by_relation, by_station, faults, headline, render, subject, write
+from reports.matrix import (
+    JSON,
+    NAME,
+    by_group,
+    by_relation,
+    by_station,
+    faults,
+    headline,
+    render,
+    require_place,
+    subject,
+    write,
+)
 from reports.matrix_terminal import render as in_terminal
 from selftests.reports.conftest import RUN
 from selftests.reports.test_report_page import GOLDENS, NASTY, Parsed, assert_inert, outside_style_and_script
@@ -303,3 +315,7 @@ def test_folder_that_can_not_be_written_to_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError):
         write(sample(), tmp_path / "file")
+    with pytest.raises(UsageError, match="this is no folder"):
+        require_place(tmp_path / "file" / "below")
+    require_place(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -66,6 +66,14 @@ def test_change_that_fails_is_an_error_and_no_wrong_cell(start: Start) -> None:
     run.until_nothing_is_left()
 
 
+def test_out_that_is_a_file_is_refused_before_anything_is_built(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    run = start(ROOT, "--engine", "rootfs:/nonexistent", "--out", str(tmp_path / "file"), command="matrix")
+
+    assert run.wait() == 4, run.said()
+    assert "this is no folder" in run.said()
+
+
 def test_matrix_that_is_interrupted_leaves_nothing(start: Start) -> None:
     run = start(ROOT, "--hosts", "3", "--containers", "40", command="matrix")
     until(lambda: run.named("dockerd"), what=f"an engine: {run.said()}", timeout_s=PATIENCE_S)
