@@ -118,7 +118,7 @@ def wrong() -> Matrix:
 def printed(matrix: Matrix, width: int = 100) -> str:
     console = Console(width=width, file=io.StringIO())
     with console.capture() as captured:
-        console.print(in_terminal(matrix, Path("/out/matrix.html")))
+        console.print(in_terminal(matrix, Path("/out/matrix.html"), console=console))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -202,6 +202,22 @@ def test_many_groups_are_shown_as_relations() -> None:
         ["bridge", "bridge"],
     ]
     assert re.search(r"bridge +bridge +other hosts +A· +✗a· +1440 +3$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("width", "tables"), [(120, 1), (80, 2), (60, 2), (55, 0), (40, 0)])
+def test_squares_that_do_not_fit_are_shown_as_relations(width: int, tables: int) -> None:
+    row = tuple(msgspec.structs.replace(one, machine=f"host{number}") for number, one in enumerate(stations(12)))
+    matrix = sample(12, stations=row)
+    for number in range(1, 13):
+        matrix = spoil(matrix, "box1", f"box{number}", Way.ADDRESS, seen=Outcome.TIMED_OUT)
+
+    said = printed(matrix, width)
+
+    squares = said[: said.index("A reached")]
+    assert "…" not in squares
+    assert squares.count("✗") == (12 if tables else 2)
+    for number in range(1, 13):
+        assert len(re.findall(rf"^box{number} +{number + 1} AN", squares, re.MULTILINE)) == tables
 
 
 # -- what is wrong
