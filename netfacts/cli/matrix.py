@@ -18,7 +18,7 @@ from netfacts.cli.own_lab import ended_by_signals, installed, lab_of
 from netfacts.cli.session import new_folder
 from netfacts.engine import KINDS
 from netfacts.lab.kernel import neighbours, require_root
-from netfacts.model.errors import LabError, UsageError
+from netfacts.model.errors import ProbeError, UsageError
 from netfacts.model.fact import engine_version
 from netfacts.model.matrix import Cell, Kind, Matrix, Protocol, Rule
 from netfacts.model.record import now
@@ -32,7 +32,7 @@ from reports.matrix_terminal import show
 
 _MOST = 400
 # What engines with a root file system of their own come with.
-_ENGINES_OWN = ("iptables", "ip6tables", "docker")
+_FIREWALL = ("iptables", "ip6tables", "nft")
 _NETWORKS = {
     "bridge": "the engine's default bridge",
     "user": "a bridge network of each host's own",
@@ -65,7 +65,9 @@ _Change = typer.Option(
     [],
     "--change",
     metavar="'MACHINE COMMAND'",
-    help="What to change before looking, such as 'host iptables -I DOCKER-USER -j DROP'; several times for several.",
+    help="What to change before looking, such as 'host iptables -I DOCKER-USER -j DROP' or 'host docker network "
+    "disconnect user box1': "
+    "one command, without a shell. On a host docker, iptables and nft are its engine's. Several times for several.",
 )
 _Target = typer.Option("embedded", "--target", metavar="TARGET", help="Where the lab is: `embedded` alone.")
 _Out = typer.Option(
@@ -117,6 +119,8 @@ def matrix(
             version = engine_version(info.version)
             for machine, argv in orders:
                 _carry_out(live, machine, argv)
+            if orders:
+                _require_running(members)
 
             def holds(fact: str) -> bool:
                 return known[fact].expectation(version).outcome is Expected.HOLDS
@@ -235,6 +239,26 @@ def _order(words: str, machines: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _carry_out(live: LiveLab, machine: str, argv: Sequence[str]) -> None:
-    """Change a lab: on a host the firewall by the programs that its engine comes with. Raises: LabError, ProbeError."""
-    where = live.engines[machine] if machine in live.engines and argv[0].startswith(_ENGINES_OWN) else live.lab[machine]
-    where.execute(argv).checked(f"could not change {machine}", LabError)
+    """Change a lab: on a host the firewall by the programs that its engine comes with, and the engine by its client.
+
+    Raises: UsageError where the command fails, or can't be started; LabError.
+    """
+    program, engine = Path(argv[0]).name, live.engines.get(machine)
+    attempted, remedy = f"--change failed on {machine}", "it is to be one command; there is no shell"
+    try:
+        if engine and program == "docker":
+            done = engine.docker(*argv[1:])
+        else:
+            done = (engine if engine and program.startswith(_FIREWALL) else live.lab[machine]).execute(argv)
+    except ProbeError as error:
+        raise UsageError(attempted, returned=error.returned, remedy=remedy) from None
+    done.checked(attempted, UsageError, remedy=remedy)
+
+
+def _require_running(members: Sequence[Member]) -> None:
+    """Raises: UsageError where a container was stopped or started again: there is nobody to ask in its place."""
+    if ended := [one.station.name for one in members if not one.vantage.machine.exists(one.vantage.net or "/proc")]:
+        raise UsageError(
+            f"--change has ended {', '.join(ended)}",
+            remedy="containers are to keep running; `docker network disconnect NETWORK CONTAINER` takes one's network",
+        )

@@ -79,7 +79,7 @@ def gather(
     if Kind.OVERLAY in kinds:
         live.swarm()
     overlays = {
-        label: hosts[0].network(label, driver="overlay", attachable=True)
+        label: hosts[0].network(label, name=label, driver="overlay", attachable=True)
         for label, kind in zip(labels(kinds), kinds, strict=True)
         if kind is Kind.OVERLAY
     }
@@ -153,10 +153,10 @@ class _Builder:
 
     def _container(self, role: str, label: str, kind: Kind, bound: dict[str, int]) -> Container:
         if kind in (Kind.BRIDGE, Kind.HOST):
-            return self._host.container(role, mode=kind.value, publish=bound)
+            return self._host.container(role, name=role, mode=kind.value, publish=bound)
         if label not in self._networks:
-            self._networks[label] = self._host.network(label, internal=kind is Kind.INTERNAL)
-        return self._host.container(role, network=self._networks[label], publish=bound)
+            self._networks[label] = self._host.network(label, name=label, internal=kind is Kind.INTERNAL)
+        return self._host.container(role, name=role, network=self._networks[label], publish=bound)
 
     def _address(self, container: Container) -> str:
         # On an overlay with a published port the first of its networks may be docker_gwbridge.
