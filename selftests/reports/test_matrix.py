@@ -76,6 +76,7 @@ def cells(row: tuple[Station, ...]) -> tuple[Cell, ...]:
                         rule=rule,
                         expected=outcome,
                         observed=outcome,
+                        agrees=True,
                     )
                     for protocol in Protocol
                 ]
@@ -323,6 +324,9 @@ def test_matrix_is_written_beside_its_page_and_can_be_read_again(tmp_path: Path)
 
     assert page == tmp_path / "a" / "b" / NAME
     assert msgspec.json.decode((page.parent / JSON).read_bytes(), type=Matrix) == matrix
+    # For who reads it otherwise, all cells say it.
+    written = msgspec.json.decode((page.parent / JSON).read_bytes())["cells"]
+    assert [cell["agrees"] for cell in written].count(True) == len(matrix.cells) - len(matrix.wrong)
     assert page.read_text("utf-8") == render(matrix)
 
 
