@@ -21,7 +21,10 @@ JSON = "matrix.json"
 MARKS = {Way.ADDRESS: "A", Way.NAME: "N", Way.PUBLISHED: "P"}
 """How it is shown that one reaches another: by all protocols; in small letters by some."""
 NEVER = "·"
-LEGEND = "A reached by address · N by name · P at the published port · small: by some of them only · a dot: not at all"
+LEGEND = (
+    "A reached by address · N by name · P at the published port · lower case: by some protocols, or some of the pairs"
+    " · a dot: not at all · ✗ not as expected"
+)
 
 # As many stations as fit twice beside each other, and as a page can hold.
 _SMALL, _LARGE = 14, 160
@@ -42,9 +45,13 @@ class Square:
 
 @dataclass(frozen=True)
 class Grid:
-    """Squares by row and column, of which there are the same: `labels`, each with its number of stations."""
+    """Squares by row and column, of which there are the same: `labels`, each with its number of stations.
+
+    `groups` has the group of each, "" where the label is that.
+    """
 
     labels: tuple[tuple[str, int], ...]
+    groups: tuple[str, ...]
     squares: tuple[tuple[Square | None, ...], ...]
 
 
@@ -191,8 +198,10 @@ def _grid(matrix: Matrix, label: Callable[[Station], str]) -> Grid:
     for cell in matrix.cells:
         cells.setdefault((names[cell.source], names[cell.destination]), []).append(cell)
     labels = Counter(names.values())
+    groups = {names[station.name]: station.group for station in matrix.stations}
     return Grid(
         labels=tuple(labels.items()),
+        groups=tuple("" if groups[label] == label else groups[label] for label in labels),
         squares=tuple(
             tuple(_square(cells[row, column]) if (row, column) in cells else None for column in labels)
             for row in labels

@@ -88,14 +88,19 @@ def _table(title: str, grid: Grid, *, seen: bool) -> Table:
         padding=(0, 1, 0, 0),
     )
     table.add_column("from", no_wrap=True)
+    if any(grid.groups):
+        table.add_column("", no_wrap=True, style="dim")
     table.add_column("", justify="right", style="dim")
     for number in range(len(grid.labels)):
         table.add_column(str(number + 1), no_wrap=True)
     counted = len(grid.labels) <= _MOST_COUNTED
-    for number, ((label, size), row) in enumerate(zip(grid.labels, grid.squares, strict=True), 1):
+    for number, ((label, size), group, row) in enumerate(zip(grid.labels, grid.groups, grid.squares, strict=True), 1):
         name = f"{label} × {size}" if size > 1 else label
         table.add_row(
-            Text(visible(name)), str(number), *(_square(square, seen=seen, counted=counted) for square in row)
+            Text(visible(name)),
+            *([Text(visible(group))] if any(grid.groups) else []),
+            str(number),
+            *(_square(square, seen=seen, counted=counted) for square in row),
         )
     return table
 

@@ -130,6 +130,7 @@ def test_square_says_who_reaches_whom_in_which_way() -> None:
     grid = by_station(wrong())
 
     assert grid.labels == (("host", 1), ("box1", 1), ("box2", 1))
+    assert grid.groups == ("", "bridge on host", "bridge on host")
     expected = [[square.expected for square in row if square] for row in grid.squares]
     observed = [[square.observed for square in row if square] for row in grid.squares]
     assert expected == [["AN", "A·", "A·"]] * 3
@@ -148,6 +149,7 @@ def test_groups_are_the_machines_and_the_containers_of_a_network_and_host() -> N
     grid = by_group(wrong())
 
     assert grid.labels == (("host", 1), ("bridge on host", 2))
+    assert not any(grid.groups)
     (_, to_boxes), (_, among) = grid.squares
     assert to_boxes is not None
     assert among is not None
@@ -205,8 +207,8 @@ def test_many_groups_are_shown_as_relations() -> None:
     assert re.search(r"bridge +bridge +other hosts +A· +✗a· +1440 +3$", said, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("width", "tables"), [(120, 1), (80, 2), (60, 2), (55, 0), (40, 0)])
-def test_squares_that_do_not_fit_are_shown_as_relations(width: int, tables: int) -> None:
+@pytest.mark.parametrize(("width", "tables", "marks"), [(160, 1, 12), (80, 2, 12), (70, 0, 12), (40, 0, 2)])
+def test_squares_that_do_not_fit_are_shown_by_group_or_as_relations(width: int, tables: int, marks: int) -> None:
     row = tuple(msgspec.structs.replace(one, machine=f"host{number}") for number, one in enumerate(stations(12)))
     matrix = sample(12, stations=row)
     for number in range(1, 13):
@@ -216,9 +218,10 @@ def test_squares_that_do_not_fit_are_shown_as_relations(width: int, tables: int)
 
     squares = said[: said.index("A reached")]
     assert "…" not in squares
-    assert squares.count("✗") == (12 if tables else 2)
+    assert squares.count("✗") == marks
     for number in range(1, 13):
-        assert len(re.findall(rf"^box{number} +{number + 1} AN", squares, re.MULTILINE)) == tables
+        rows = re.findall(rf"^box{number} +bridge on host{number} +{number + 1} AN", squares, re.MULTILINE)
+        assert len(rows) == tables
 
 
 # -- what is wrong
@@ -279,8 +282,9 @@ def test_terminal_is_as_its_golden(name: str, matrix: Matrix) -> None:
 
 
 def test_terminal_marks_wrong_squares_alone() -> None:
-    assert "✗" not in printed(sample())
-    assert printed(wrong()).count("✗") == 4
+    # The first is the legend's.
+    assert printed(sample()).count("✗") == 1
+    assert printed(wrong()).count("✗") == 1 + 4
 
 
 def test_terminal_shows_many_faults_as_a_number() -> None:
@@ -289,8 +293,8 @@ def test_terminal_shows_many_faults_as_a_number() -> None:
         for way, seen in ((Way.ADDRESS, Outcome.TIMED_OUT), (Way.NAME, Outcome.RESOLVER_FAILED)):
             matrix = spoil(matrix, "host", f"box{number}", way, seen=seen)
 
-    # One line for each way, as all of these are of one group.
-    assert printed(matrix).count("✗") == 3
+    # One line for each way, as all of these are of one group, beside the square and the legend.
+    assert printed(matrix).count("✗") == 2 + 2
 
 
 # -- page
