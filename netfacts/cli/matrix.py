@@ -25,7 +25,7 @@ from netfacts.model.record import now
 from netfacts.model.verdict import Expected
 from netfacts.probe.reach import Explorer, Question
 from netfacts.topology import LiveLab
-from netfacts.topology.crowd import Member, apart, gather
+from netfacts.topology.crowd import Member, apart, gather, require_subnets
 from netfacts.verdict.reach import Holds, expected, questions
 from reports.matrix import NAME, require_place, write
 from reports.matrix_terminal import show
@@ -96,6 +96,7 @@ def matrix(
     if not 0 <= containers <= _MOST:
         raise UsageError(f"there are 0 to {_MOST} containers, and not {containers}")
     kinds, protocols = _kinds(network), _protocols(protocol)
+    require_subnets(kinds)
     spec = apart(lab_of(hosts, routed=routed))
     orders = [_order(words, [machine.name for machine in spec.machines]) for words in change]
     console = Console()

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 import msgspec
 
 from netfacts.lab import Vantage, of_machine
+from netfacts.model.errors import UsageError
 from netfacts.model.lab import LabSpec
 from netfacts.model.matrix import Kind, Station
 from netfacts.topology.container import Container
@@ -24,6 +25,8 @@ _FIRST = 20000
 # A share for each of 16 hosts. Left alone all engines take the same subnets, and an address of one host's container
 # would be that of another's on the next.
 _SHARES = list(IPv4Network("172.16.0.0/12").subnets(new_prefix=16))
+# The subnets of users' bridge networks, in the second half of a share.
+_SIZE = 22
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,19 @@ def apart(spec: LabSpec) -> LabSpec:
 def _pools(share: IPv4Network) -> tuple[str, ...]:
     own, pools = list(share.subnets(prefixlen_diff=1))
     bridge = next(own.subnets(new_prefix=20))
-    return f"--bip={bridge[1]}/{bridge.prefixlen}", f"--default-address-pool=base={pools},size=22"
+    return f"--bip={bridge[1]}/{bridge.prefixlen}", f"--default-address-pool=base={pools},size={_SIZE}"
+
+
+def require_subnets(kinds: Sequence[Kind]) -> None:
+    """Raises: UsageError for more bridge networks of users' than a host that `apart` gave has subnets for."""
+    # In a swarm docker_gwbridge takes one.
+    there = 2 ** (_SIZE - _SHARES[0].prefixlen - 1) - (Kind.OVERLAY in kinds)
+    asked = kinds.count(Kind.USER) + kinds.count(Kind.INTERNAL)
+    if asked > there:
+        raise UsageError(
+            f"a host has subnets for {there} bridge networks, and not for {asked}",
+            remedy="give fewer of --network user and --network internal",
+        )
 
 
 def labels(kinds: Sequence[Kind]) -> list[str]:
