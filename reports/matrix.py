@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ JSON = "matrix.json"
 MARKS = {Way.ADDRESS: "A", Way.NAME: "N", Way.PUBLISHED: "P"}
 """How it is shown that one reaches another: by all protocols; in small letters by some."""
 NEVER = "·"
-LEGEND = "A reached by address · N by name · P at the published port · small: by some of them only · a dot: not at all"
+LEGEND = (
+    "A reached by address · N by name · P at the published port · lower case: by some protocols, or some of the pairs"
+    " · a dot: not at all · ✗ not as expected"
+)
 
 # As many stations as fit twice beside each other, and as a page can hold.
 _SMALL, _LARGE = 14, 160
@@ -41,9 +45,13 @@ class Square:
 
 @dataclass(frozen=True)
 class Grid:
-    """Squares by row and column, of which there are the same: `labels`, each with its number of stations."""
+    """Squares by row and column, of which there are the same: `labels`, each with its number of stations.
+
+    `groups` has the group of each, "" where the label is that.
+    """
 
     labels: tuple[tuple[str, int], ...]
+    groups: tuple[str, ...]
     squares: tuple[tuple[Square | None, ...], ...]
 
 
@@ -156,6 +164,15 @@ def render(matrix: Matrix) -> str:
     )
 
 
+def require_place(folder: Path) -> None:
+    """Raises: UsageError for a folder that is not there and can't be made, or can't be written to."""
+    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))
+    if not there.is_dir():
+        raise UsageError("this is no folder", where=str(there), remedy=_REMEDY)
+    if not os.access(there, os.W_OK):
+        raise UsageError("this folder can't be written to", where=str(there), remedy=_REMEDY)
+
+
 def write(matrix: Matrix, folder: Path) -> Path:
     """Write matrix.json and the page of a matrix into a folder, and give where the page is.
 
@@ -181,8 +198,10 @@ def _grid(matrix: Matrix, label: Callable[[Station], str]) -> Grid:
     for cell in matrix.cells:
         cells.setdefault((names[cell.source], names[cell.destination]), []).append(cell)
     labels = Counter(names.values())
+    groups = {names[station.name]: station.group for station in matrix.stations}
     return Grid(
         labels=tuple(labels.items()),
+        groups=tuple("" if groups[label] == label else groups[label] for label in labels),
         squares=tuple(
             tuple(_square(cells[row, column]) if (row, column) in cells else None for column in labels)
             for row in labels

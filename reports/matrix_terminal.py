@@ -16,6 +16,8 @@ from reports.wording import count, duration, visible
 # More stations than this are shown by groups, and more groups as relations: rows would not fit beside each other.
 _MOST_STATIONS = 14
 _MOST_FAULTS = 20
+# rich says how wide a table would be up to the width that it is given.
+_WIDEST = 10_000
 # Groups beyond this leave no room for how many cells are wrong.
 _MOST_COUNTED = 8
 # Questions of one station to another: three by each way.
@@ -24,17 +26,17 @@ _ONE_PAIR = 9
 
 def show(matrix: Matrix, page: Path, *, console: Console) -> None:
     """Print a matrix; `page` is named as the place to read on."""
-    console.print(render(matrix, page))
+    console.print(render(matrix, page, console=console))
 
 
-def render(matrix: Matrix, page: Path) -> RenderableType:
-    """Give a matrix as something rich can print."""
+def render(matrix: Matrix, page: Path, *, console: Console) -> RenderableType:
+    """Give a matrix as something that this console can print."""
     parts: list[RenderableType] = [
         Text(),
         Text(visible(headline(matrix)), style="bold red" if matrix.wrong else "bold green"),
         Text(visible(subject(matrix)), style="dim"),
         Text(),
-        _squares(matrix),
+        _squares(matrix, console),
         Text(),
         Text(LEGEND, style="dim"),
     ]
@@ -43,20 +45,24 @@ def render(matrix: Matrix, page: Path) -> RenderableType:
     return Group(*parts, Text(), *_footer(matrix, page))
 
 
-def _squares(matrix: Matrix) -> RenderableType:
-    """Give them by station, or by group, or by relation: what is small enough to be read."""
-    grid = by_station(matrix) if len(matrix.stations) <= _MOST_STATIONS else by_group(matrix)
-    if len(grid.labels) > _MOST_STATIONS:
-        return _relations(matrix)
-    return Columns([_table("expected", grid, seen=False), _table("observed", grid, seen=True)], padding=(0, 4))
+def _squares(matrix: Matrix, console: Console) -> RenderableType:
+    """Give them by station, or by group, or by relation: the first that is small enough to be read."""
+    unbounded = console.options.update_width(_WIDEST)
+    few = len(matrix.stations) <= _MOST_STATIONS
+    for grid in [by_station(matrix), by_group(matrix)] if few else [by_group(matrix)]:
+        tables = [_table("expected", grid, seen=False), _table("observed", grid, seen=True)]
+        fits = all(console.measure(table, options=unbounded).maximum <= console.width for table in tables)
+        if fits and len(grid.labels) <= _MOST_STATIONS:
+            return Columns(tables, padding=(0, 4))
+    return _relations(matrix)
 
 
 def _relations(matrix: Matrix) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for title in ("from", "to", "on", "expected", "observed"):
-        table.add_column(title, no_wrap=True)
+        table.add_column(title, overflow="fold")
     for title in ("cells", "wrong"):
-        table.add_column(title, justify="right", no_wrap=True)
+        table.add_column(title, justify="right", overflow="fold")
     for relation in by_relation(matrix):
         square = relation.square
         table.add_row(
@@ -82,14 +88,19 @@ def _table(title: str, grid: Grid, *, seen: bool) -> Table:
         padding=(0, 1, 0, 0),
     )
     table.add_column("from", no_wrap=True)
+    if any(grid.groups):
+        table.add_column("", no_wrap=True, style="dim")
     table.add_column("", justify="right", style="dim")
     for number in range(len(grid.labels)):
         table.add_column(str(number + 1), no_wrap=True)
     counted = len(grid.labels) <= _MOST_COUNTED
-    for number, ((label, size), row) in enumerate(zip(grid.labels, grid.squares, strict=True), 1):
+    for number, ((label, size), group, row) in enumerate(zip(grid.labels, grid.groups, grid.squares, strict=True), 1):
         name = f"{label} × {size}" if size > 1 else label
         table.add_row(
-            Text(visible(name)), str(number), *(_square(square, seen=seen, counted=counted) for square in row)
+            Text(visible(name)),
+            *([Text(visible(group))] if any(grid.groups) else []),
+            str(number),
+            *(_square(square, seen=seen, counted=counted) for square in row),
         )
     return table
 

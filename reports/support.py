@@ -99,6 +99,16 @@ def read(places: Iterable[Path]) -> tuple[Record, ...]:
     return tuple(found)
 
 
+def require_whole(records: Iterable[Record]) -> None:
+    """Raises: UsageError where no run selected all facts: a table of parts is not to take the place of a whole one."""
+    if not any(record.facts and all(line.selected for line in record.facts) for record in records):
+        raise UsageError(
+            "none of these runs selected all facts",
+            returned="the table would lose what these runs left out",
+            remedy="give a run without -k and --shard, too; without --write the table is printed",
+        )
+
+
 def markdown(records: Iterable[Record], chapters: Iterable[Chapter]) -> str:
     """Give the table of some runs, and below it what the kernels lack; columns stand as the runs do.
 
@@ -273,9 +283,9 @@ def _names(facts: list[str]) -> str:
 
 def _lacking(facts: Mapping[str, FactLine], columns: Iterable[Column]) -> Iterator[str]:
     """Tell of each feature that facts need and a kernel lacks what it means, where, and what would help."""
-    needed = {need for line in facts.values() for need in line.needs}
     where: dict[str, dict[str, list[str]]] = {}
     for column in columns:
+        needed = {need for fact, one in column.facts.items() if one.verdict for need in facts[fact].needs}
         for need, remedy in column.missing.items():
             if need in needed:
                 kernels = where.setdefault(need, {}).setdefault(remedy, [])

@@ -100,8 +100,10 @@ def show_support(
     """Make a table of several runs: which systems were exercised on which engine and kernel, which not, and why."""
     from reports import support
 
-    table = support.markdown(support.read(runs), load_chapters(load()))
+    records = support.read(runs)
+    table = support.markdown(records, load_chapters(load()))
     if write:
+        support.require_whole(records)
         Console(soft_wrap=True).print(Text(str(support.write(table, support.PAGE))))
     else:
         print(table, end="")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import shlex
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,23 +17,22 @@ from netfacts import __version__, catalogue
 from netfacts.cli.own_lab import ended_by_signals, installed, lab_of
 from netfacts.cli.session import new_folder
 from netfacts.engine import KINDS
-from netfacts.lab import of_machine
-from netfacts.lab.kernel import neighbours
-from netfacts.model.errors import UsageError
+from netfacts.lab.kernel import neighbours, require_root
+from netfacts.model.errors import ProbeError, UsageError
 from netfacts.model.fact import engine_version
 from netfacts.model.matrix import Cell, Kind, Matrix, Protocol, Rule
 from netfacts.model.record import now
 from netfacts.model.verdict import Expected
 from netfacts.probe.reach import Explorer, Question
 from netfacts.topology import LiveLab
-from netfacts.topology.crowd import Member, apart, gather
+from netfacts.topology.crowd import Member, apart, gather, require_subnets
 from netfacts.verdict.reach import Holds, expected, questions
-from reports.matrix import write
+from reports.matrix import NAME, require_place, write
 from reports.matrix_terminal import show
 
 _MOST = 400
 # What engines with a root file system of their own come with.
-_ENGINES_OWN = ("iptables", "ip6tables", "docker")
+_FIREWALL = ("iptables", "ip6tables", "nft")
 _NETWORKS = {
     "bridge": "the engine's default bridge",
     "user": "a bridge network of each host's own",
@@ -65,11 +65,13 @@ _Change = typer.Option(
     [],
     "--change",
     metavar="'MACHINE COMMAND'",
-    help="What to change before looking, such as 'host iptables -I DOCKER-USER -j DROP'; several times for several.",
+    help="What to change before looking, such as 'host iptables -I DOCKER-USER -j DROP' or 'host docker network "
+    "disconnect user box1': "
+    "one command, without a shell. On a host docker, iptables and nft are its engine's. Several times for several.",
 )
 _Target = typer.Option("embedded", "--target", metavar="TARGET", help="Where the lab is: `embedded` alone.")
 _Out = typer.Option(
-    None, "--out", metavar="DIR", help="Folder for matrix.html and matrix.json.", show_default="reports/out/matrix-…"
+    "", "--out", metavar="DIR", help="Folder for matrix.html and matrix.json.", show_default="reports/out/matrix-…"
 )
 
 
@@ -84,7 +86,7 @@ def matrix(
     routes: bool = _Routes,
     change: list[str] = _Change,
     target: str = _Target,
-    out: Path | None = _Out,
+    out: str = _Out,
 ) -> int:
     """Say who reaches whom, machines and containers, by address and by name, beside who is expected to."""
     if target != "embedded":
@@ -94,15 +96,18 @@ def matrix(
     if not 0 <= containers <= _MOST:
         raise UsageError(f"there are 0 to {_MOST} containers, and not {containers}")
     kinds, protocols = _kinds(network), _protocols(protocol)
+    require_subnets(kinds)
     spec = apart(lab_of(hosts, routed=routed))
     orders = [_order(words, [machine.name for machine in spec.machines]) for words in change]
     console = Console()
     known = catalogue.load()
+    require_root()
+    folder = Path(out).resolve() if out else new_folder("matrix-")
+    require_place(folder)
     with ended_by_signals():
         installation, missing = installed(engine, console=console)
         if Kind.OVERLAY in kinds and "vxlan" in missing:
             raise UsageError("an overlay needs VXLAN", remedy=missing["vxlan"])
-        folder = (out or new_folder("matrix-")).resolve()
         clock = Clock()
         with contextlib.ExitStack() as stack:
             stack.enter_context(neighbours((hosts + containers + 1) ** 2))
@@ -113,8 +118,10 @@ def matrix(
             # Each engine has flags of its own, for its share of subnets.
             info = next(iter(live.engines.values())).info
             version = engine_version(info.version)
-            for machine, command in orders:
-                _carry_out(live, machine, command)
+            for machine, argv in orders:
+                _carry_out(live, machine, argv)
+            if orders:
+                _require_running(members)
 
             def holds(fact: str) -> bool:
                 return known[fact].expectation(version).outcome is Expected.HOLDS
@@ -135,7 +142,9 @@ def matrix(
         stations=tuple(member.station for member in members),
         cells=tuple(cells),
     )
-    show(found, write(found, folder), console=console)
+    # Shown first: what was found out is not lost to a disk that is full.
+    show(found, folder / NAME, console=console)
+    write(found, folder)
     return 1 if found.wrong else 0
 
 
@@ -215,23 +224,42 @@ def _protocols(names: Sequence[str]) -> list[Protocol]:
     return [Protocol(name) for name in names]
 
 
-def _order(words: str, machines: Sequence[str]) -> tuple[str, str]:
-    """Read what is to be changed: the machine, and the command.
+def _order(words: str, machines: Sequence[str]) -> tuple[str, list[str]]:
+    """Read what is to be changed: the machine, and the command's words.
 
     Raises: UsageError.
     """
-    machine, _, command = words.strip().partition(" ")
-    if machine not in machines or not command.strip():
+    remedy = f"'host iptables -I DOCKER-USER -j DROP'; the machines are {', '.join(machines)}"
+    try:
+        machine, *argv = shlex.split(words) or [""]
+    except ValueError as error:
+        raise UsageError(f"--change {words!r} can't be read", returned=str(error), remedy=remedy) from None
+    if machine not in machines or not argv:
+        raise UsageError(f"--change {words!r} names no machine and what to run there", remedy=remedy)
+    return machine, argv
+
+
+def _carry_out(live: LiveLab, machine: str, argv: Sequence[str]) -> None:
+    """Change a lab: on a host the firewall by the programs that its engine comes with, and the engine by its client.
+
+    Raises: UsageError where the command fails, or can't be started; LabError.
+    """
+    program, engine = Path(argv[0]).name, live.engines.get(machine)
+    attempted, remedy = f"--change failed on {machine}", "it is to be one command; there is no shell"
+    try:
+        if engine and program == "docker":
+            done = engine.docker(*argv[1:])
+        else:
+            done = (engine if engine and program.startswith(_FIREWALL) else live.lab[machine]).execute(argv)
+    except ProbeError as error:
+        raise UsageError(attempted, returned=error.returned, remedy=remedy) from None
+    done.checked(attempted, UsageError, remedy=remedy)
+
+
+def _require_running(members: Sequence[Member]) -> None:
+    """Raises: UsageError where a container was stopped or started again: there is nobody to ask in its place."""
+    if ended := [one.station.name for one in members if not one.vantage.machine.exists(one.vantage.net or "/proc")]:
         raise UsageError(
-            f"--change {words!r} names no machine and what to run there",
-            remedy=f"'host iptables -I DOCKER-USER -j DROP'; the machines are {', '.join(machines)}",
+            f"--change has ended {', '.join(ended)}",
+            remedy="containers are to keep running; `docker network disconnect NETWORK CONTAINER` takes one's network",
         )
-    return machine, command.strip()
-
-
-def _carry_out(live: LiveLab, machine: str, command: str) -> None:
-    """Change a lab: on a host the firewall by the programs that its engine comes with. Raises: LabError, ProbeError."""
-    if machine in live.engines and command.startswith(_ENGINES_OWN):
-        live.engines[machine].run(command)
-    else:
-        of_machine(live.lab[machine]).run(command)

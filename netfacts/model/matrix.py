@@ -88,7 +88,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One question of one station to another, what was expected of it, and how it ended.
 
     `rule` is the number of what is expected among the matrix's rules. `by` is who answered, where that is another than
-    who was asked; `tries` is how often it was asked. `detail` holds the kernel's words.
+    who was asked; `tries` is how often it was asked. `detail` holds the kernel's words. What is at its default is not
+    written, so `agrees` has none: whoever counts the wrong cells finds it in each.
     """
 
     source: str
@@ -101,7 +102,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str = ""
     detail: str = ""
     tries: int = 1
-    agrees: bool = True
+    agrees: bool
 
     @property
     def seen(self) -> str:

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network
 import msgspec
 
 from netfacts.lab import Vantage, of_machine
+from netfacts.model.errors import UsageError
 from netfacts.model.lab import LabSpec
 from netfacts.model.matrix import Kind, Station
 from netfacts.topology.container import Container
@@ -24,6 +25,8 @@ _FIRST = 20000
 # A share for each of 16 hosts. Left alone all engines take the same subnets, and an address of one host's container
 # would be that of another's on the next.
 _SHARES = list(IPv4Network("172.16.0.0/12").subnets(new_prefix=16))
+# The subnets of users' bridge networks, in the second half of a share.
+_SIZE = 22
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,19 @@ def apart(spec: LabSpec) -> LabSpec:
 def _pools(share: IPv4Network) -> tuple[str, ...]:
     own, pools = list(share.subnets(prefixlen_diff=1))
     bridge = next(own.subnets(new_prefix=20))
-    return f"--bip={bridge[1]}/{bridge.prefixlen}", f"--default-address-pool=base={pools},size=22"
+    return f"--bip={bridge[1]}/{bridge.prefixlen}", f"--default-address-pool=base={pools},size={_SIZE}"
+
+
+def require_subnets(kinds: Sequence[Kind]) -> None:
+    """Raises: UsageError for more bridge networks of users' than a host that `apart` gave has subnets for."""
+    # In a swarm docker_gwbridge takes one.
+    there = 2 ** (_SIZE - _SHARES[0].prefixlen - 1) - (Kind.OVERLAY in kinds)
+    asked = kinds.count(Kind.USER) + kinds.count(Kind.INTERNAL)
+    if asked > there:
+        raise UsageError(
+            f"a host has subnets for {there} bridge networks, and not for {asked}",
+            remedy="give fewer of --network user and --network internal",
+        )
 
 
 def labels(kinds: Sequence[Kind]) -> list[str]:
@@ -79,7 +94,7 @@ def gather(
     if Kind.OVERLAY in kinds:
         live.swarm()
     overlays = {
-        label: hosts[0].network(label, driver="overlay", attachable=True)
+        label: hosts[0].network(label, name=label, driver="overlay", attachable=True)
         for label, kind in zip(labels(kinds), kinds, strict=True)
         if kind is Kind.OVERLAY
     }
@@ -153,10 +168,10 @@ class _Builder:
 
     def _container(self, role: str, label: str, kind: Kind, bound: dict[str, int]) -> Container:
         if kind in (Kind.BRIDGE, Kind.HOST):
-            return self._host.container(role, mode=kind.value, publish=bound)
+            return self._host.container(role, name=role, mode=kind.value, publish=bound)
         if label not in self._networks:
-            self._networks[label] = self._host.network(label, internal=kind is Kind.INTERNAL)
-        return self._host.container(role, network=self._networks[label], publish=bound)
+            self._networks[label] = self._host.network(label, name=label, internal=kind is Kind.INTERNAL)
+        return self._host.container(role, name=role, network=self._networks[label], publish=bound)
 
     def _address(self, container: Container) -> str:
         # On an overlay with a published port the first of its networks may be docker_gwbridge.

@@ -258,12 +258,13 @@ class Host:
         restart: str = "",
         aliases: Sequence[str] = (),
         hostname: str = "",
+        name: str = "",
         named: bool = True,
         cap_add: Sequence[str] = (),
         cap_drop: Sequence[str] = (),
         start: bool = True,
     ) -> Container:
-        """Create and start a container of the probe image. `role` becomes part of its name.
+        """Create and start a container of the probe image. `role` becomes part of its name, unless `name` is all of it.
 
         `mode` is Docker's --network value (`none`, `host`, `container:ID`); with neither it nor `network` the engine
         chooses; `pid` and `ipc` are the values of --pid and --ipc. `publish` maps "8080/tcp" to what the SDK takes: a
@@ -277,7 +278,7 @@ class Host:
         self._bounds.container(network.name if network else mode, cap_add=cap_add)
         request = self._asked(
             {
-                "name": f"{role}-{self._tag}" if named else "",
+                "name": name or (f"{role}-{self._tag}" if named else ""),
                 "image": image or self.engine.image,
                 "command": list(command),
                 "mode": network.name if network else mode,

@@ -46,6 +46,19 @@ def test_table_is_put_into_the_page_that_is_named(
     assert page.read_text().startswith(f"Mine.\n\n{BEGIN}\n\n| system | about | 20.10.24<br>")
 
 
+def test_table_of_parts_does_not_take_the_place_of_a_whole_one(
+    runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "support-matrix.md"
+    monkeypatch.setattr(support, "PAGE", page)
+    part = runs[1]
+
+    assert main(["facts", "support", part, "--write"]) == 4
+    assert "none of these runs selected all facts" in capsys.readouterr().err
+    assert not page.exists()
+    assert main(["facts", "support", part]) == 0
+
+
 def test_root_is_not_needed_to_be_told_that_there_is_no_record(unprivileged: Netfacts) -> None:
     done = unprivileged("facts", "support", "/nonexistent")
 

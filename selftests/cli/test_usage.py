@@ -329,9 +329,11 @@ def test_what_needs_no_root_works_without_it(unprivileged: Netfacts, arguments: 
         (["--containers", "-1"], "there are 0 to 400 containers, and not -1"),
         (["--network", "briidge"], "containers can't be on 'briidge'"),
         (["--network", "bridge", "--network", "bridge"], "a host has one network bridge"),
+        (["--network", "user"] * 33, "a host has subnets for 32 bridge networks, and not for 33"),
         (["--protocol", "sctp"], "nobody can be asked by 'sctp'"),
         (["--change", "iptables -F"], "--change 'iptables -F' names no machine and what to run there"),
         (["--change", "host"], "--change 'host' names no machine and what to run there"),
+        (["--change", 'host "unbalanced'], "--change 'host \"unbalanced' can't be read"),
     ],
     ids=lambda one: " ".join(one) if isinstance(one, list) else "",
 )

@@ -14,7 +14,19 @@ from rich.console import Console
 from netfacts.model.errors import UsageError
 from netfacts.model.matrix import Cell, Kind, Matrix, Protocol, Rule, Station, Way
 from netfacts.model.verdict import Outcome
-from reports.matrix import JSON, NAME, by_group, by_relation, by_station, faults, headline, render, subject, write
+from reports.matrix import (
+    JSON,
+    NAME,
+    by_group,
+    by_relation,
+    by_station,
+    faults,
+    headline,
+    render,
+    require_place,
+    subject,
+    write,
+)
 from reports.matrix_terminal import render as in_terminal
 from selftests.reports.conftest import RUN
 from selftests.reports.test_report_page import GOLDENS, NASTY, Parsed, assert_inert, outside_style_and_script
@@ -64,6 +76,7 @@ def cells(row: tuple[Station, ...]) -> tuple[Cell, ...]:
                         rule=rule,
                         expected=outcome,
                         observed=outcome,
+                        agrees=True,
                     )
                     for protocol in Protocol
                 ]
@@ -106,7 +119,7 @@ def wrong() -> Matrix:
 def printed(matrix: Matrix, width: int = 100) -> str:
     console = Console(width=width, file=io.StringIO())
     with console.capture() as captured:
-        console.print(in_terminal(matrix, Path("/out/matrix.html")))
+        console.print(in_terminal(matrix, Path("/out/matrix.html"), console=console))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
@@ -117,6 +130,7 @@ def test_square_says_who_reaches_whom_in_which_way() -> None:
     grid = by_station(wrong())
 
     assert grid.labels == (("host", 1), ("box1", 1), ("box2", 1))
+    assert grid.groups == ("", "bridge on host", "bridge on host")
     expected = [[square.expected for square in row if square] for row in grid.squares]
     observed = [[square.observed for square in row if square] for row in grid.squares]
     assert expected == [["AN", "A·", "A·"]] * 3
@@ -135,6 +149,7 @@ def test_groups_are_the_machines_and_the_containers_of_a_network_and_host() -> N
     grid = by_group(wrong())
 
     assert grid.labels == (("host", 1), ("bridge on host", 2))
+    assert not any(grid.groups)
     (_, to_boxes), (_, among) = grid.squares
     assert to_boxes is not None
     assert among is not None
@@ -190,6 +205,23 @@ def test_many_groups_are_shown_as_relations() -> None:
         ["bridge", "bridge"],
     ]
     assert re.search(r"bridge +bridge +other hosts +A· +✗a· +1440 +3$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("width", "tables", "marks"), [(160, 1, 12), (80, 2, 12), (70, 0, 12), (40, 0, 2)])
+def test_squares_that_do_not_fit_are_shown_by_group_or_as_relations(width: int, tables: int, marks: int) -> None:
+    row = tuple(msgspec.structs.replace(one, machine=f"host{number}") for number, one in enumerate(stations(12)))
+    matrix = sample(12, stations=row)
+    for number in range(1, 13):
+        matrix = spoil(matrix, "box1", f"box{number}", Way.ADDRESS, seen=Outcome.TIMED_OUT)
+
+    said = printed(matrix, width)
+
+    squares = said[: said.index("A reached")]
+    assert "…" not in squares
+    assert squares.count("✗") == marks
+    for number in range(1, 13):
+        rows = re.findall(rf"^box{number} +bridge on host{number} +{number + 1} AN", squares, re.MULTILINE)
+        assert len(rows) == tables
 
 
 # -- what is wrong
@@ -250,8 +282,9 @@ def test_terminal_is_as_its_golden(name: str, matrix: Matrix) -> None:
 
 
 def test_terminal_marks_wrong_squares_alone() -> None:
-    assert "✗" not in printed(sample())
-    assert printed(wrong()).count("✗") == 4
+    # The first is the legend's.
+    assert printed(sample()).count("✗") == 1
+    assert printed(wrong()).count("✗") == 1 + 4
 
 
 def test_terminal_shows_many_faults_as_a_number() -> None:
@@ -260,8 +293,8 @@ def test_terminal_shows_many_faults_as_a_number() -> None:
         for way, seen in ((Way.ADDRESS, Outcome.TIMED_OUT), (Way.NAME, Outcome.RESOLVER_FAILED)):
             matrix = spoil(matrix, "host", f"box{number}", way, seen=seen)
 
-    # One line for each way, as all of these are of one group.
-    assert printed(matrix).count("✗") == 3
+    # One line for each way, as all of these are of one group, beside the square and the legend.
+    assert printed(matrix).count("✗") == 2 + 2
 
 
 # -- page
@@ -295,6 +328,9 @@ def test_matrix_is_written_beside_its_page_and_can_be_read_again(tmp_path: Path)
 
     assert page == tmp_path / "a" / "b" / NAME
     assert msgspec.json.decode((page.parent / JSON).read_bytes(), type=Matrix) == matrix
+    # For who reads it otherwise, all cells say it.
+    written = msgspec.json.decode((page.parent / JSON).read_bytes())["cells"]
+    assert [cell["agrees"] for cell in written].count(True) == len(matrix.cells) - len(matrix.wrong)
     assert page.read_text("utf-8") == render(matrix)
 
 
@@ -303,3 +339,7 @@ def test_folder_that_can_not_be_written_to_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError):
         write(sample(), tmp_path / "file")
+    with pytest.raises(UsageError, match="this is no folder"):
+        require_place(tmp_path / "file" / "below")
+    require_place(tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

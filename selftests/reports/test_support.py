@@ -141,6 +141,17 @@ def test_many_facts_with_one_reason_are_not_all_named() -> None:
     assert rows(record)["dns"] == ["1 of 7 exercised: why (`dns.n0`, `dns.n1`, `dns.n2`, `dns.n3` and 2 more)"]
 
 
+def test_what_a_kernel_lacks_is_told_where_facts_were_tried_that_need_it() -> None:
+    whole = one("dns.v6", N, needs=["ipv6"])
+    unselected = msgspec.structs.replace(whole.facts[0], selected=False)
+    part = Record(
+        run=run_on("6.12.1"), facts=(fact_line("dns.scope"), unselected), verdicts=(verdict_line("dns.scope"),)
+    )
+
+    assert f"| `ipv6` | the kernel has IPv6 | {KERNEL} | boot" in markdown([whole, part], ())
+    assert "| `ipv6` |" not in markdown([part], ())
+
+
 def test_interrupted_run_says_what_it_did_not_come_to() -> None:
     record = msgspec.structs.replace(one("dns.scope"), verdicts=(), end=None)
 

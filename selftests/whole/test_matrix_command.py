@@ -12,6 +12,7 @@ import pytest
 
 from netfacts.lab.wait import until
 from netfacts.model.matrix import Matrix, Way
+from netfacts.model.verdict import Outcome
 from reports.matrix import JSON, NAME
 from selftests.whole.conftest import PATIENCE_S, ROOT, Start
 
@@ -53,17 +54,52 @@ def test_matrix_of_a_lab_in_which_a_rule_was_added_exits_with_1_and_marks_the_ce
     assert {cell.observed.value for cell in matrix.wrong} == {"timed_out"}
     assert f"{len(matrix.wrong)} of 150 cells are not as expected" in run.said()
     assert re.search(r"box2 +client +icmp by address +connected +✗ timed_out", run.said())
-    assert (run.out / NAME).read_text().count("✗") >= 2
+    assert (run.out / NAME).read_text().count("✗") >= 3
     run.until_nothing_is_left()
 
 
-def test_change_that_fails_is_an_error_and_no_wrong_cell(start: Start) -> None:
-    run = start(ROOT, "--containers", "1", "--change", "host iptables -I NOWHERE -j DROP", command="matrix")
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("iptables -I NOWHERE -j DROP", "iptables -I NOWHERE -j DROP\n  exit status "),
+        ("iptabels -F", "No such file or directory: 'iptabels'"),
+        ("docker stop box9", "No such container: box9"),
+        ("docker stop box1", "--change has ended box1"),
+    ],
+)
+def test_change_that_fails_is_wrong_usage_and_no_wrong_cell(start: Start, command: str, said: str) -> None:
+    run = start(ROOT, "--hosts", "1", "--containers", "1", "--change", f"host {command}", command="matrix")
 
-    assert run.wait() == 3, run.said()
-    assert "iptables -I NOWHERE -j DROP" in run.said()
+    assert run.wait() == 4, run.said()
+    assert said in run.said()
+    assert "→ " in run.said()
     assert not run.out.exists()
     run.until_nothing_is_left()
+
+
+def test_changes_are_made_by_the_engine_s_own_programs(start: Start) -> None:
+    commands = (
+        "/usr/sbin/iptables -I DOCKER-USER -j ACCEPT",
+        "nft add table ip mine",
+        "docker network disconnect user box1",
+    )
+    changes = [word for command in commands for word in ("--change", f"host {command}")]
+    run = start(ROOT, "--hosts", "1", "--containers", "2", "--network", "user", *changes, command="matrix")
+
+    assert run.wait() == 1, run.said()
+    by_name = {
+        (cell.source, cell.destination, cell.observed) for cell in matrix_in(run.out).wrong if cell.way is Way.NAME
+    }
+    assert ("box2", "box1", Outcome.NAME_NOT_FOUND) in by_name
+    run.until_nothing_is_left()
+
+
+def test_out_that_is_a_file_is_refused_before_anything_is_built(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    run = start(ROOT, "--engine", "rootfs:/nonexistent", "--out", str(tmp_path / "file"), command="matrix")
+
+    assert run.wait() == 4, run.said()
+    assert "this is no folder" in run.said()
 
 
 def test_matrix_that_is_interrupted_leaves_nothing(start: Start) -> None:
