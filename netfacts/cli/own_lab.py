@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Never
@@ -16,6 +17,10 @@ from netfacts.lab import kept, stamp
 from netfacts.lab.kernel import missing_features, require_linux, require_root
 from netfacts.model.errors import UsageError
 from netfacts.model.lab import FEWEST_HOSTS, MOST_HOSTS, LabSpec, hosts, shape
+
+_LOOK_AGAIN_S = 1.0
+_came: list[int] = []
+"""The signals that have come in `ended_by_signals`: Python swallows what is raised in a callback of its own."""
 
 
 def lab_of(count: int, *, routed: bool) -> LabSpec:
@@ -47,16 +52,22 @@ def installed(engine: str, *, console: Console) -> tuple[Installation, dict[str,
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM end a `with` block as Ctrl-C does, also where a shell has started it without Ctrl-C."""
+    """Have SIGTERM and SIGHUP end a `with` block as Ctrl-C does, also where a shell has started it without Ctrl-C."""
     owner = os.getpid()
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # `nohup` is to outlast the terminal.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    _came.clear()
 
     def end(number: int, _: object) -> Never:
         if os.getpid() != owner:
             # Libraries fork, and end what they have forked by a signal.
             os._exit(128 + number)
+        _came.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
@@ -65,6 +76,7 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def wait_for_the_end() -> Never:
-    """Wait for Ctrl-C or SIGTERM, inside `ended_by_signals`. Raises: KeyboardInterrupt."""
-    while True:
-        signal.pause()
+    """Wait for a signal inside `ended_by_signals`, or find that one has come. Raises: KeyboardInterrupt."""
+    while not _came:
+        time.sleep(_LOOK_AGAIN_S)
+    raise KeyboardInterrupt

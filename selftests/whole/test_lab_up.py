@@ -89,8 +89,9 @@ def test_lab_is_entered_until_it_is_ended_from_another_terminal(up: Run) -> None
     assert netfacts("lab", "shell", *this, "host", "--", "true").returncode == 4
 
 
-def test_lab_ends_with_ctrl_c(up: Run) -> None:
-    up.process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "hangup"])
+def test_lab_ends_with_a_signal(up: Run, number: signal.Signals) -> None:
+    up.process.send_signal(number)
 
     assert up.wait() == 0, up.said()
     up.until_nothing_is_left()
