@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +65,18 @@ def test_nothing_asked_is_wrong_usage_with_the_help(netfacts: Netfacts) -> None:
 
     assert done.returncode == 4
     assert "Usage: netfacts" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [("facts", "list"), ("doctor",)], ids=str)
+def test_reader_that_has_seen_enough_is_no_failure(command: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "netfacts", *command], stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
