@@ -16,7 +16,7 @@ from netfacts.engine.progress import shown
 from netfacts.lab import kept, stamp
 from netfacts.lab.kernel import missing_features, require_linux, require_root
 from netfacts.model.errors import UsageError
-from netfacts.model.lab import FEWEST_HOSTS, MOST_HOSTS, LabSpec, hosts, shape
+from netfacts.model.lab import MOST_HOSTS, LabSpec, hosts, shape
 
 _LOOK_AGAIN_S = 1.0
 _came: list[int] = []
@@ -28,12 +28,11 @@ def lab_of(count: int, *, routed: bool) -> LabSpec:
 
     Raises: UsageError for fewer or more than there can be.
     """
+    if not 1 <= count <= MOST_HOSTS:
+        raise UsageError(f"a lab has 1 to {MOST_HOSTS} hosts, and not {count}", remedy=f"--hosts 1 to {MOST_HOSTS}")
     if count == 1:
         return shape("routed" if routed else "host-and-outside")
-    try:
-        return hosts(count, routed=routed)
-    except ValueError as error:
-        raise UsageError(str(error), remedy=f"--hosts 1, or {FEWEST_HOSTS} to {MOST_HOSTS}") from None
+    return hosts(count, routed=routed)
 
 
 def installed(engine: str, *, console: Console) -> tuple[Installation, dict[str, str]]:

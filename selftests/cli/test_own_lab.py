@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from netfacts.cli.own_lab import ended_by_signals, wait_for_the_end
+from netfacts.cli.own_lab import ended_by_signals, lab_of, wait_for_the_end
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -19,3 +19,8 @@ def test_signal_that_a_callback_swallowed_ends_the_wait(number: signal.Signals) 
 
         with pytest.raises(KeyboardInterrupt):
             wait_for_the_end()
+
+
+@pytest.mark.parametrize("count", [1, 16])
+def test_lab_has_as_many_hosts_as_asked_for(count: int) -> None:
+    assert sum(machine.engine for machine in lab_of(count, routed=False).machines) == count

@@ -340,7 +340,7 @@ def test_what_needs_no_root_works_without_it(unprivileged: Netfacts, arguments: 
     ("arguments", "said"),
     [
         (["--target", "local"], "a matrix is of a lab of netfacts' own"),
-        (["--hosts", "17"], "a lab has 2 to 16 hosts, and not 17"),
+        (["--hosts", "17"], "a lab has 1 to 16 hosts, and not 17"),
         (["--containers", "-1"], "there are 0 to 400 containers, and not -1"),
         (["--network", "briidge"], "containers can't be on 'briidge'"),
         (["--network", "bridge", "--network", "bridge"], "a host has one network bridge"),
