@@ -54,6 +54,16 @@ def up(tmp_path: Path) -> Iterator[Run]:
         process.wait()
 
 
+def test_what_a_lab_recommends_works(up: Run) -> None:
+    lines = [line.split() for line in up.said().splitlines() if line.startswith("  netfacts lab shell")]
+
+    done = [netfacts(*line[1:3], "--run", str(up.process.pid), *line[3:]) for line in lines]
+
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
+    assert "*filter" in done[0].stdout
+    assert "eth0" in done[1].stdout
+
+
 def test_lab_is_entered_until_it_is_ended_from_another_terminal(up: Run) -> None:
     said, this = up.said(), ("--run", str(up.process.pid))
     namespaces = up.namespaces()
