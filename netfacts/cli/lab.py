@@ -15,6 +15,7 @@ from rich.table import Table
 
 from netfacts.cli.own_lab import ended_by_signals, installed, lab_of, wait_for_the_end
 from netfacts.engine import KINDS
+from netfacts.engine.image import IMAGE
 from netfacts.engine.source import PATH
 from netfacts.lab.kept import KeptLab, KeptMachine, announced, end, kept
 from netfacts.model.errors import UsageError
@@ -67,10 +68,18 @@ def up(hosts: int = _Hosts, routed: bool = _Routed, engine: str = _Spec, swarm: 
             with contextlib.suppress(KeyboardInterrupt), announced(lab):
                 _say(f"{spec.name}, {count(len(live.engines), 'engine')} {version}: up in {took_s:.1f} s")
                 console.print(_machines(live))
-                _say(f"enter it from another terminal:  netfacts lab shell --engine {lab.machines[0].name}")
+                _say(_ways_in(next(iter(live.engines))))
                 _say("Ctrl-C ends it, and so does `netfacts lab down`")
                 sys.stdout.flush()
                 wait_for_the_end()
+
+
+def _ways_in(host: str) -> str:
+    """Say how to look at a host. An engine's files may hold no `ip`, the machine's no iptables."""
+    return f"""from another terminal:
+  netfacts lab shell --engine {host} -- iptables-save
+  netfacts lab shell {host} -- ip addr
+  netfacts lab shell --engine {host} -- docker run -d --name web {IMAGE} sleep 1000"""
 
 
 def _machines(live: LiveLab) -> Table:

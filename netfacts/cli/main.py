@@ -113,6 +113,11 @@ def main(argv: list[str] | None = None) -> int:
         # `netfacts facts list | head`: the reader has seen enough.
         sys.stderr.close()
         return 0
+    except SystemExit as ended:
+        # What rich makes of that.
+        if isinstance(ended.__context__, BrokenPipeError):
+            return 0
+        raise
     if status == _INTERRUPTED:
         print("netfacts: interrupted", file=sys.stderr)
         return 2

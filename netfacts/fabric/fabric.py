@@ -17,7 +17,6 @@ from netfacts.model.lab import MOST_HOSTS
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Each thread that has spoken netlink to a machine keeps a socket in it until the machine ends: they are to be few.
 _POOL = ThreadPoolExecutor(MOST_HOSTS, thread_name_prefix="fabric")
 
 

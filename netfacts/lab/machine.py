@@ -93,7 +93,7 @@ class Machine:
 
         Raises: OffLimits where the machine is not netfacts' own, or far away; LabError where it is lost.
         """
-        # Each thread that speaks opens a socket of its own there, and there is no such namespace any more.
+        # The socket would go on speaking with a namespace in which nobody is any more.
         self.check_alive()
         if not isinstance(self._links, Netlink):
             raise OffLimits("it would speak netlink with another machine's kernel", where=self.name)

@@ -6,7 +6,8 @@ import ctypes
 import errno
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from ipaddress import IPv4Interface, IPv6Interface
 from types import TracebackType
@@ -24,6 +25,9 @@ _CLONE_NEWNET = 0x40000000
 _PORT_INDEX = 1000
 # NUD_PERMANENT of linux/neighbour.h.
 _PERMANENT = 0x80
+# All netlink is spoken in this thread. pyroute2 forks, and Python raises KeyboardInterrupt in the main thread alone:
+# there it would come amid the fork, and leave locks taken for good. And pyroute2 opens a socket for each thread.
+_SPEAKER = ThreadPoolExecutor(1, thread_name_prefix="netlink")
 
 
 class BridgeError(LabError):
@@ -34,14 +38,19 @@ class Netlink:
     """A netlink socket in one network namespace."""
 
     def __init__(self, netns: str) -> None:
-        self._socket: Any = IPRoute(netns=netns)
+        self._socket: Any = _spoken(lambda: IPRoute(netns=netns))
+
+    def _ask(self, verb: str, *args: Any, **options: Any) -> list[Any]:
+        """Have the socket do something; gives all that the kernel answers. Raises: NetlinkError."""
+        answers: list[Any] = _spoken(lambda: list(getattr(self._socket, verb)(*args, **options) or ()))
+        return answers
 
     def index(self, name: str) -> int:
         """Give the index of the link of this name.
 
         Raises: LabError.
         """
-        found = self._socket.link_lookup(ifname=name)
+        found = self._ask("link_lookup", ifname=name)
         if not found:
             raise LabError(f"there is no link {name}")
         return int(found[0])
@@ -51,7 +60,7 @@ class Netlink:
 
         Raises: LabError.
         """
-        (link,) = self._socket.get_links(self.index(name))
+        (link,) = self._ask("get_links", self.index(name))
         return int(link.get("mtu"))
 
     def do(self, noun: str, verb: str, **args: Any) -> None:
@@ -60,7 +69,7 @@ class Netlink:
         Raises: LabError with the kernel's words.
         """
         try:
-            getattr(self._socket, noun)(verb, **args)
+            self._ask(noun, verb, **args)
         except NetlinkError as error:
             raise LabError(f"could not {verb} {noun} {args}", returned=str(error)) from None
 
@@ -69,9 +78,9 @@ class Netlink:
 
         Raises: LabError.
         """
-        for index in self._socket.link_lookup(ifname=name):
+        for index in self._ask("link_lookup", ifname=name):
             try:
-                self._socket.link("del", index=index)
+                self._ask("link", "del", index=index)
             except NetlinkError as error:
                 # The kernel may just now take it down with the namespace of its peer.
                 if error.code != errno.ENODEV:
@@ -103,7 +112,7 @@ class Netlink:
         Raises: LabError.
         """
         index = self.index(port)
-        (link,) = self._socket.get_links(index)
+        (link,) = self._ask("get_links", index)
         self.do("link", "add", ifname=name, kind="bridge", address=link.get("address"))
         self.do("link", "set", index=index, master=self.index(name), state="up")
 
@@ -127,14 +136,14 @@ class Netlink:
         Raises: LabError.
         """
         try:
-            self._socket.route("del", dst=prefix)
+            self._ask("route", "del", dst=prefix)
         except NetlinkError as error:
             if error.code != errno.ESRCH:
                 raise LabError(f"could not del route {prefix}", returned=str(error)) from None
 
     def close(self) -> None:
         """Close the socket."""
-        self._socket.close()
+        self._ask("close")
 
 
 class Segment:
@@ -213,6 +222,11 @@ class Segment:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _spoken(job: Callable[[], Any]) -> Any:
+    """Do this in the thread that speaks netlink."""
+    return _SPEAKER.submit(job).result()
 
 
 def _new_netns() -> int:

@@ -44,7 +44,7 @@ def test_number_of_hosts_that_no_lab_has_is_refused(netfacts: Netfacts, count: s
     done = netfacts("lab", "up", "--hosts", count)
 
     assert (done.returncode, done.stdout) == (4, "")
-    assert f"a lab has 2 to 16 hosts, and not {count}\n  → --hosts 1, or 2 to 16" in done.stderr
+    assert f"a lab has 1 to 16 hosts, and not {count}\n  → --hosts 1 to 16" in done.stderr
 
 
 def test_ending_a_lab_of_a_process_that_keeps_none_is_refused(netfacts: Netfacts) -> None:

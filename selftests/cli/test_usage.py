@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +65,18 @@ def test_nothing_asked_is_wrong_usage_with_the_help(netfacts: Netfacts) -> None:
 
     assert done.returncode == 4
     assert "Usage: netfacts" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [("facts", "list"), ("doctor",)], ids=str)
+def test_reader_that_has_seen_enough_is_no_failure(command: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "netfacts", *command], stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -325,7 +340,7 @@ def test_what_needs_no_root_works_without_it(unprivileged: Netfacts, arguments: 
     ("arguments", "said"),
     [
         (["--target", "local"], "a matrix is of a lab of netfacts' own"),
-        (["--hosts", "17"], "a lab has 2 to 16 hosts, and not 17"),
+        (["--hosts", "17"], "a lab has 1 to 16 hosts, and not 17"),
         (["--containers", "-1"], "there are 0 to 400 containers, and not -1"),
         (["--network", "briidge"], "containers can't be on 'briidge'"),
         (["--network", "bridge", "--network", "bridge"], "a host has one network bridge"),

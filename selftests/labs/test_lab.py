@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -182,6 +183,22 @@ def test_programs_of_a_machine_ask_the_lab_s_resolver(lab: Lab) -> None:
 
         assert known.addresses == (str(lab.spec.resolver),)
         assert unknown.outcome is Outcome.NAME_NOT_FOUND
+
+
+def test_main_thread_does_not_fork_while_a_lab_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is raised there, and amid a fork it would leave locks of Python's taken."""
+    forking, fork = [], os.fork
+
+    def noted() -> int:
+        forking.append(threading.current_thread())
+        return fork()
+
+    monkeypatch.setattr(os, "fork", noted)
+    with _lab("one-host"):
+        pass
+
+    assert forking
+    assert threading.main_thread() not in forking
 
 
 # -- apart from the machine below

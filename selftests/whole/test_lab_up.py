@@ -54,6 +54,16 @@ def up(tmp_path: Path) -> Iterator[Run]:
         process.wait()
 
 
+def test_what_a_lab_recommends_works(up: Run) -> None:
+    lines = [line.split() for line in up.said().splitlines() if line.startswith("  netfacts lab shell")]
+
+    done = [netfacts(*line[1:3], "--run", str(up.process.pid), *line[3:]) for line in lines]
+
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
+    assert "*filter" in done[0].stdout
+    assert "eth0" in done[1].stdout
+
+
 def test_lab_is_entered_until_it_is_ended_from_another_terminal(up: Run) -> None:
     said, this = up.said(), ("--run", str(up.process.pid))
     namespaces = up.namespaces()
@@ -89,8 +99,9 @@ def test_lab_is_entered_until_it_is_ended_from_another_terminal(up: Run) -> None
     assert netfacts("lab", "shell", *this, "host", "--", "true").returncode == 4
 
 
-def test_lab_ends_with_ctrl_c(up: Run) -> None:
-    up.process.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "hangup"])
+def test_lab_ends_with_a_signal(up: Run, number: signal.Signals) -> None:
+    up.process.send_signal(number)
 
     assert up.wait() == 0, up.said()
     up.until_nothing_is_left()
