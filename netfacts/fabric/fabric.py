@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
 
@@ -12,12 +12,9 @@ from netfacts.fabric.lease import Config, Lease
 from netfacts.fabric.store import Store
 from netfacts.lab import Machine
 from netfacts.model.errors import NetfactsError
-from netfacts.model.lab import MOST_HOSTS
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_POOL = ThreadPoolExecutor(MOST_HOSTS, thread_name_prefix="fabric")
 
 
 class Fabric:
@@ -94,6 +91,5 @@ def _each(those: Sequence[T], job: Callable[[T], R]) -> list[R]:
 
 def _ended(those: Sequence[T], job: Callable[[T], R]) -> list[Future[R]]:
     """Do something to all at once, and give how each of them has ended."""
-    futures = [_POOL.submit(job, one) for one in those]
-    wait(futures)
-    return futures
+    with ThreadPoolExecutor(max(1, len(those))) as pool:
+        return [pool.submit(job, one) for one in those]
