@@ -15,6 +15,7 @@ def remove(name: str, *, root: Path = ROOT) -> list[Path]:
 
     A folder that still has processes in it stays: the kernel refuses.
     """
+    thaw(name, root=root)
     removed = []
     for top in _tops(root):
         folder = top / name
@@ -25,6 +26,17 @@ def remove(name: str, *, root: Path = ROOT) -> list[Path]:
             if not folder.exists():
                 removed.append(folder)
     return removed
+
+
+def thaw(name: str, *, root: Path = ROOT) -> None:
+    """Let go on what is frozen below the cgroup folders of this name, such as a paused container.
+
+    In version 1 nothing ends as long as it is frozen, and no PID namespace whose process it is.
+    """
+    for top in _tops(root):
+        for state in (top / name).rglob("freezer.state"):
+            with contextlib.suppress(OSError):
+                state.write_text("THAWED")
 
 
 def sweep(is_dead: Callable[[str], bool], *, root: Path = ROOT) -> list[Path]:

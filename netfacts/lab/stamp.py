@@ -6,11 +6,12 @@ from pathlib import Path
 
 from netfacts.agent import cgroups
 from netfacts.agent.cgroups import remove as remove_cgroups
+from netfacts.agent.cgroups import thaw as thaw_cgroups
 from netfacts.agent.stamp import is_dead as owner_is_dead
 from netfacts.agent.stamp import owner
 from netfacts.agent.stamp import started as start_time
 
-__all__ = ["owner_is_dead", "remove_cgroups", "stamp", "start_time", "sweep"]
+__all__ = ["owner_is_dead", "remove_cgroups", "stamp", "start_time", "sweep", "thaw_cgroups"]
 
 
 def stamp(suffix: str = "") -> str:

@@ -11,7 +11,7 @@ from netfacts.engine import Engine, Installation
 from netfacts.engine.swarm import AS_IT_COMES, SwarmSpec, await_swarm, form_swarm
 from netfacts.lab import Lab, Machine
 from netfacts.lab.kept import KeptMachine
-from netfacts.lab.stamp import remove_cgroups, stamp
+from netfacts.lab.stamp import remove_cgroups, stamp, thaw_cgroups
 from netfacts.model.lab import LabSpec
 from netfacts.topology.container import Container
 from netfacts.topology.host import Host
@@ -65,6 +65,8 @@ class LiveLab:
             for cgroup in names.values():
                 self._stack.callback(remove_cgroups, cgroup)
             self._stack.callback(self.lab.close)
+            for cgroup in names.values():
+                self._stack.callback(thaw_cgroups, cgroup)
 
             def start(machine: Machine) -> None:
                 machine.sysctl(**sysctls)

@@ -167,3 +167,24 @@ def test_folder_that_goes_away_meanwhile_is_no_error(v2: Path, dead: str, monkey
     monkeypatch.setattr(os, "rmdir", late)
 
     assert sweep(root=v2) == [v2 / dead]
+
+
+@pytest.mark.skipif(not os.access("/sys/fs/cgroup/freezer", os.W_OK), reason="needs root, and cgroups of version 1")
+def test_what_is_frozen_is_let_go_on_by_name() -> None:
+    folder = Path("/sys/fs/cgroup/freezer") / stamp("frozen")
+    inner = folder / "box"
+    inner.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            (inner / "cgroup.procs").write_text(str(process.pid))
+            (inner / "freezer.state").write_text("FROZEN")
+            process.kill()
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.2)
+
+            remove_cgroups(folder.name)
+
+            assert process.wait(5.0) < 0
+        finally:
+            (inner / "freezer.state").write_text("THAWED")
+    assert folder in remove_cgroups(folder.name)

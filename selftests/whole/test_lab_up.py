@@ -106,3 +106,15 @@ def test_lab_ends_with_a_signal(up: Run, number: signal.Signals) -> None:
     assert up.wait() == 0, up.said()
     up.until_nothing_is_left()
     assert list(Path("/run").glob(f"netfacts-{up.process.pid}-*")) == []
+
+
+def test_lab_ends_with_a_container_that_is_paused(up: Run) -> None:
+    for command in (("run", "-d", "--name", "box", "netfacts/probe:1", "sleep", "100"), ("pause", "box")):
+        done = netfacts("lab", "shell", "--run", str(up.process.pid), "--engine", "host", "--", "docker", *command)
+        assert done.returncode == 0, done.stderr
+    up.look()
+
+    assert netfacts("lab", "down", str(up.process.pid)).returncode == 0
+
+    up.until_nothing_is_left()
+    assert up.cgroups() == []
