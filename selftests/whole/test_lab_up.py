@@ -33,9 +33,11 @@ def up(tmp_path: Path) -> Iterator[Run]:
     """`netfacts lab up` with three hosts, one of them behind a router. Undo: killed where it still runs."""
     if os.geteuid() != 0:
         pytest.skip("building a lab needs root: sudo ./toxw -e selftests")
+    options = ["--engine", ENGINE, "--hosts", "3", "--routed"]
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "netfacts", "lab", "up", "--engine", ENGINE, "--hosts", "3", "--routed"],
+            # As a terminal has it: who runs this may have been started with nohup.
+            ["env", "--default-signal=HUP", sys.executable, "-m", "netfacts", "lab", "up", *options],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=said,
