@@ -5,13 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
 from netfacts.cli.own_lab import ended_by_signals, lab_of, wait_for_the_end
 
 
+@pytest.fixture
+def unignored() -> Iterator[None]:
+    """A process that was not started with nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("unignored")
 def test_signal_that_a_callback_swallowed_ends_the_wait(number: signal.Signals) -> None:
     with ended_by_signals():
         with contextlib.suppress(KeyboardInterrupt):

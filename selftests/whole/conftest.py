@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,23 +151,29 @@ def _lives(pid: int, started: int) -> bool:
     return state != "Z" and int(rest[17]) == started
 
 
-def now() -> int:
-    """The time as processes' start times count it."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+Users = dict[tuple[int, int], set[str]]
 
 
-def held(namespaces: set[str], *, since: int) -> set[str]:
-    """Those of the namespaces that a process of this machine has been in since then, or that are mounted.
-
-    The kernel gives a namespace's number again once it is gone: processes that started later are in another one.
-    """
-    found = set()
+def users(namespaces: set[str]) -> Users:
+    """The processes of this machine, by PID and start time, that are in some of the namespaces now, and in which."""
+    found: Users = {}
     for process in Path("/proc").glob("[0-9]*"):
-        started = start_time(int(process.name))
-        if started is not None and started <= since:
-            for kind in ("net", "mnt"):
-                with contextlib.suppress(OSError):
-                    found.add(os.readlink(process / "ns" / kind))
+        started, names = start_time(int(process.name)), set()
+        for kind in ("net", "mnt"):
+            with contextlib.suppress(OSError):
+                names.add(os.readlink(process / "ns" / kind))
+        if started is not None and names & namespaces:
+            found[int(process.name), started] = names & namespaces
+    return found
+
+
+def held(namespaces: set[str], before: Users) -> set[str]:
+    """Those of the namespaces that are mounted, or that a process is in still which was in them before.
+
+    The kernel gives a namespace's number again once it is gone: other processes are in another one.
+    """
+    now = users(namespaces)
+    found = {name for process, names in before.items() for name in names & now.get(process, set())}
     mounts = Path("/proc/self/mountinfo").read_text()
     return {name for name in namespaces if name in found or name in mounts}
 

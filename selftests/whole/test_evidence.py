@@ -17,7 +17,7 @@ from netfacts.model.record import VerdictLine
 from netfacts.model.verdict import Verdict
 from reports.page import render
 from reports.record import read
-from selftests.whole.conftest import PATIENCE_S, Run, Start, held, now
+from selftests.whole.conftest import PATIENCE_S, Run, Start, held, users
 from selftests.whole.test_kills import swept
 
 _AT_ONCE = ("-k", "stage.first or stage.last")
@@ -158,12 +158,12 @@ def test_kept_lab_can_be_entered_until_ctrl_c(staged: Path, start: Start) -> Non
     assert "captures/stage.last.pcap" in (run.out / "index.html").read_text()
     assert [path.stat().st_mode & 0o777 for path in notes(run)] == [0o600]
 
-    ended_at = now()
+    before = users(namespaces)
     run.process.send_signal(signal.SIGINT)
 
     assert run.wait() == 1, run.said()
     run.until_nothing_is_left()
-    assert held(namespaces, since=ended_at) == set()
+    assert held(namespaces, before) == set()
     assert notes(run) == []
     swept(run)
     gone = lab(staged, "shell", *this, "host", "--", "true")

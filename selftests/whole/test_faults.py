@@ -16,7 +16,7 @@ import pytest
 from netfacts.model.verdict import Verdict
 from reports.record import Record, read
 from selftests.reports.test_arbitrary_records import assert_leads_nowhere_else
-from selftests.whole.conftest import STAGE, Run, Start, held, now
+from selftests.whole.conftest import STAGE, Run, Start, held, users
 from selftests.whole.test_kills import swept
 from selftests.whole.test_run import allure, junit, shown
 
@@ -129,14 +129,14 @@ def test_run_that_ends_at_any_moment_leaves_nothing(staged: Path, start: Start, 
     with pytest.raises(subprocess.TimeoutExpired):
         run.process.wait(chance.uniform(0, _RUN_S))
     namespaces = run.namespaces()
-    ended_at = now()
+    before = users(namespaces)
 
     run.process.send_signal(number)
 
     # By the signal itself where Python has not begun, or is about to end.
     assert run.wait() in (-number, 2, 130), run.said()
     run.until_nothing_is_left()
-    assert held(namespaces, since=ended_at) == set()
+    assert held(namespaces, before) == set()
     if (run.out / "record.jsonl").exists():
         assert read(run.out).interrupted
     swept(run)

@@ -14,7 +14,7 @@ import pytest
 from netfacts.lab.wait import until
 from netfacts.model.verdict import Verdict
 from reports.record import read
-from selftests.whole.conftest import ROOT, Run, Start, held, now
+from selftests.whole.conftest import ROOT, Run, Start, held, users
 from selftests.whole.test_run import allure, junit
 
 
@@ -51,7 +51,7 @@ def test_interrupted_run_leaves_its_page_and_nothing_else(
     run.until_waiting()
     namespaces = run.namespaces()
     assert run.named("dockerd ")
-    ended_at = now()
+    before = users(namespaces)
 
     if number == signal.SIGINT:
         # A terminal tells the whole foreground group.
@@ -61,7 +61,7 @@ def test_interrupted_run_leaves_its_page_and_nothing_else(
 
     assert run.wait() == 2
     run.until_nothing_is_left()
-    assert held(namespaces, since=ended_at) == set()
+    assert held(namespaces, before) == set()
     assert run.cgroups() == []
     record = read(run.out)
     assert record.end is not None
@@ -81,7 +81,7 @@ def test_run_that_is_interrupted_twice_still_ends(staged: Path, start: Start, wo
     run = start(staged, "-n", workers)
     run.until_waiting()
     namespaces = run.namespaces()
-    ended_at = now()
+    before = users(namespaces)
 
     os.killpg(run.process.pid, signal.SIGINT)
     if again == "while it ends":
@@ -90,7 +90,7 @@ def test_run_that_is_interrupted_twice_still_ends(staged: Path, start: Start, wo
 
     assert run.wait() == 2, run.said()
     run.until_nothing_is_left()
-    assert held(namespaces, since=ended_at) == set()
+    assert held(namespaces, before) == set()
     record = read(run.out)
     assert record.end is not None
     assert record.interrupted
@@ -103,7 +103,7 @@ def test_run_that_is_interrupted_three_times_ends_at_once(staged: Path, start: S
     run = start(staged, "-n", "1")
     run.until_waiting()
     namespaces = run.namespaces()
-    ended_at = now()
+    before = users(namespaces)
 
     os.killpg(run.process.pid, signal.SIGINT)
     until(lambda: "ending the labs" in run.said(), what="the first to be heard", timeout_s=30)
@@ -113,7 +113,7 @@ def test_run_that_is_interrupted_three_times_ends_at_once(staged: Path, start: S
 
     assert run.wait() == -signal.SIGINT, run.said()
     run.until_nothing_is_left()
-    assert held(namespaces, since=ended_at) == set()
+    assert held(namespaces, before) == set()
     assert read(run.out).interrupted
     swept(run)
 
@@ -132,13 +132,13 @@ def test_killed_run_leaves_nothing_but_its_record(staged: Path, start: Start, wo
     assert run.named("dockerd ")
     assert run.named("netfacts.agent")
     assert run.cgroups()
-    ended_at = now()
+    before = users(namespaces)
 
     run.process.kill()
 
     assert run.wait() == -signal.SIGKILL
     run.until_nothing_is_left()
-    assert held(namespaces, since=ended_at) == set()
+    assert held(namespaces, before) == set()
     assert links() <= before[0]
     assert mounts() <= before[1]
     record = read(run.out)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from netfacts.lab.wait import until
-from selftests.whole.conftest import ENGINE, PATIENCE_S, ROOT, Run, held, now
+from selftests.whole.conftest import ENGINE, PATIENCE_S, ROOT, Run, held, users
 
 
 def netfacts(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -30,7 +30,7 @@ def netfacts(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Run]:
-    """`netfacts lab up` with three hosts, one of them behind a router. Undo: killed where it still runs."""
+    """`netfacts lab up` with three hosts, one of them behind a router. Undo: ended where it still runs."""
     if os.geteuid() != 0:
         pytest.skip("building a lab needs root: sudo ./toxw -e selftests")
     options = ["--engine", ENGINE, "--hosts", "3", "--routed"]
@@ -52,8 +52,9 @@ def up(tmp_path: Path) -> Iterator[Run]:
         yield run
     finally:
         if process.poll() is None:
-            process.kill()
-        process.wait()
+            # In order: what a kill leaves is there until another run begins.
+            process.terminate()
+        process.wait(PATIENCE_S)
 
 
 def test_what_a_lab_recommends_works(up: Run) -> None:
@@ -90,14 +91,14 @@ def test_lab_is_entered_until_it_is_ended_from_another_terminal(up: Run) -> None
     assert "no container 'bix'" in netfacts("lab", "shell", *this, "--container", "bix", "host3", "--", "true").stderr
 
     up.look()
-    ended_at = now()
+    before = users(namespaces)
     done = netfacts("lab", "down", str(up.process.pid))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"routed-hosts-3 of process {up.process.pid} has ended\n"
     assert up.wait() == 0
     up.until_nothing_is_left()
-    assert held(namespaces, since=ended_at) == set()
+    assert held(namespaces, before) == set()
     assert netfacts("lab", "shell", *this, "host", "--", "true").returncode == 4
 
 
