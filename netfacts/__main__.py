@@ -1,7 +1,17 @@
-"""`python -m netfacts`."""
+"""`python -m netfacts`, and the command `netfacts`."""
 
 import sys
 
-from netfacts.cli import main
+from netfacts.cli.interrupt import end_at_once
 
-sys.exit(main())
+
+def main() -> int:
+    """Run a command; gives the exit code."""
+    end_at_once()
+    from netfacts.cli.main import main
+
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,5 +1,1 @@
 """The command line: `netfacts`."""
-
-from netfacts.cli.main import main
-
-__all__ = ["main"]

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from netfacts import __version__
+from netfacts.cli.interrupt import end_in_order
 from netfacts.model.errors import NetfactsError, UsageError
 
 EXIT_CODES = (
@@ -65,6 +66,7 @@ def _load(name: str) -> Any:
         alone.command(name)(found)
         loaded = typer.main.get_command(alone)
     loaded.name = name
+    end_in_order()
     return loaded
 
 

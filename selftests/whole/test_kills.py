@@ -123,7 +123,7 @@ def test_run_that_is_interrupted_three_times_ends_at_once(staged: Path, start: S
 
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_killed_run_leaves_nothing_but_its_record(staged: Path, start: Start, workers: str) -> None:
-    before = links(), mounts()
+    linked, mounted = links(), mounts()
     run = start(staged, "-n", workers)
     run.until_verdict()
     run.until_waiting()
@@ -139,8 +139,8 @@ def test_killed_run_leaves_nothing_but_its_record(staged: Path, start: Start, wo
     assert run.wait() == -signal.SIGKILL
     run.until_nothing_is_left()
     assert held(namespaces, before) == set()
-    assert links() <= before[0]
-    assert mounts() <= before[1]
+    assert links() <= linked
+    assert mounts() <= mounted
     record = read(run.out)
     assert record.end is None
     assert [line.fact for line in record.verdicts] == ["stage.first"]
