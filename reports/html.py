@@ -86,7 +86,6 @@ def _environment() -> jinja2.Environment:
     )
     environment.tests["shape"] = lambda shape, kind: isinstance(shape, getattr(drawing, kind))
     environment.tests["capture"] = lambda path: _CAPTURE.fullmatch(path) is not None
-    environment.tests["holding"] = lambda items, item: item in items
     environment.globals.update(
         VERDICTS=wording.VERDICTS, ACCURACY=wording.ACCURACY, REDACTED=wording.REDACTED, Verdict=Verdict
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from netfacts.model.verdict import Finding, Scene, Verdict
@@ -23,6 +24,7 @@ def render(record: Record) -> str:
         engine=record.run.engine,
         summary=summary,
         headline=wording.headline(summary.totals, record),
+        missing=_missing(record),
         slowest=_slowest(record, summary.facts),
         sabotages=sorted((line for line in record.sabotages if line.tried), key=lambda line: line.killed),
         known={fact.fact for fact in record.facts},
@@ -41,6 +43,12 @@ def write(path: Path) -> Path:
         what="the page of a record",
         remedy="copy the record to a folder of yours and give that one",
     )
+
+
+def _missing(record: Record) -> list[tuple[str, str, int]]:
+    """Give each feature that the machine lacks, what would help, and how many of the selected facts need it."""
+    needed = Counter(need for fact in record.facts if fact.selected for need in fact.needs)
+    return [(name, remedy, needed[name]) for name, remedy in sorted(record.run.missing.items()) if needed[name]]
 
 
 def _slowest(record: Record, facts: tuple[Judged, ...]) -> list[tuple[str, float]]:

@@ -159,6 +159,22 @@ def test_deviating_facts_are_open_and_first(make: Any) -> None:
     assert "1 fact deviates on Docker Engine 20.10.24" in Parsed(html).text
 
 
+def test_missing_features_are_those_that_selected_facts_need(make: Any) -> None:
+    run = msgspec.structs.replace(make.run, missing={"vxlan": "load it", "ip_vs": "build it", "dummy": "find it"})
+    facts = [
+        make.fact("a.one", needs=["vxlan"]),
+        make.fact("a.two", needs=["vxlan", "veth"]),
+        make.fact("a.three", needs=["ip_vs"], selected=False),
+    ]
+
+    told = page.render(Record(run=run, facts=tuple(facts)))
+
+    assert re.findall(r"<code>(vxlan|ip_vs|dummy|veth)</code></th><td[^>]*>(.*?)</td><td[^>]*>(\d+)<", told) == [
+        ("vxlan", "load it", "2")
+    ]
+    assert "Missing here" not in page.render(Record(run=run, facts=tuple(facts[2:])))
+
+
 def test_filters_are_hidden_without_a_script(make: Any) -> None:
     """Only the script shows the filters, for without it they would do nothing."""
     assert re.search(r'<form id="filters"[^>]* hidden>', page.render(make.full()))
