@@ -9,7 +9,7 @@ from fixtures.sabotage import Stage, flags, strike
 from fixtures.takeover import Takeover
 from netfacts.lab import Vantage
 from netfacts.model.verdict import Outcome
-from netfacts.observe import output, processes
+from netfacts.observe import processes
 from netfacts.probe import ask, listen, resolve, start_flow, stop_flows, tcp, udp
 from netfacts.topology import Container, Host
 from netfacts.verdict import equal, seen, source_is
@@ -33,7 +33,7 @@ def test_containers_run_on(host: Host, act: Act, claim: Claim, takeover: Takeove
     with act:
         box.refresh()
         after = _life(box)
-        claim.show("ps, on the host", output(host.vantage, "ps", "-o", "pid,etimes,args", "-p", str(box.pid or 1)))
+        claim.show("docker exec box ps -o pid,stat,args", box.run("ps", "-o", "pid,stat,args").out)
 
     claim.measure("absence of the engine", round((absence.ended - absence.began) * 1000), "ms")
     claim.judge(*(equal(what, after[what], before[what], vantage=box.name) for what in before))
